@@ -1,0 +1,103 @@
+"""Record: everything about one mail under one id, in a versioned form that can be judged again.
+
+A record holds what was known (envelope, facts), what was concluded (authentication, verdict), what was done
+(decisions, deliveries), how long each stage took, and which generation of config, rules and model did it. The body
+is not part of it; how much of the message is kept beside it is the retention setting.
+"""
+
+from __future__ import annotations
+
+from filterd.authentication import UNAUTHENTICATED, Authentication
+from filterd.decision import Decision, Thresholds
+from filterd.facts import NOTHING, Facts
+from filterd.findings import Finding
+from filterd.mail.envelope import Envelope, Origin
+from filterd.value import Value
+
+VERSION = 1
+
+
+class AttachmentOutline(Value):
+    """One attachment as the record and `filterd scan` show it."""
+
+    name: str
+    type: str  # by content
+    size: int
+    path: tuple[str, ...] = ()  # ("outer.zip", "inner.js")
+    flags: tuple[str, ...] = ()
+
+
+class Outline(Value, kw_only=True):
+    """What of a message is kept so that a person can find and recognise it."""
+
+    subject: str = ""
+    from_: str = ""  # the From header as a reader sees it, decoded, one line
+    message_id: str = ""
+    size: int = 0
+    digest: str = ""  # SHA-256 of the raw bytes, hex
+    urls: tuple[str, ...] = ()
+    attachments: tuple[AttachmentOutline, ...] = ()
+    defects: tuple[str, ...] = ()
+    ambiguous: bool = False
+
+
+class Evidence(Value):
+    """One token's share of the model's points, for or against."""
+
+    token: str
+    points: int
+
+
+class Opinion(Value):
+    """What the classifier says."""
+
+    probability: float | None = None  # calibrated; None when there was no model or nothing to read
+    points: int = 0  # after the cap
+    model: str = ""  # model id
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Verdict(Value, kw_only=True):
+    """Findings and the score that they add up to."""
+
+    findings: tuple[Finding, ...] = ()
+    points: int = 0  # the sum of the findings, in hundredths
+    probability: float | None = None
+    forced: tuple[str, str, str] | None = None  # (action, rule name, SMTP text) of a rule that forces the action
+
+
+class Generation(Value):
+    """Under what a mail was judged."""
+
+    config: str = ""
+    ruleset: str = ""
+    model: str = ""
+    site_model: str = ""
+
+
+class DeliveryResult(Value):
+    """What became of one recipient's copy."""
+
+    recipient: str
+    fate: str  # "delivered", "quarantined", "discarded", "refused", "deferred", "undelivered", "advised", "skipped"
+    reply: str = ""  # the next hop's own words
+    item: str = ""  # the quarantine item's id
+
+
+class Record(Value, kw_only=True):
+    id: str
+    version: int = VERSION
+    envelope: Envelope
+    origin: Origin
+    outline: Outline = Outline()
+    facts: Facts = NOTHING
+    auth: Authentication = UNAUTHENTICATED
+    verdict: Verdict = Verdict()
+    opinion: Opinion = Opinion()
+    thresholds: Thresholds = Thresholds()
+    decisions: tuple[Decision, ...] = ()
+    deliveries: tuple[DeliveryResult, ...] = ()
+    milliseconds: dict[str, float] = {}  # by stage
+    generation: Generation = Generation()
+    error: str = ""  # the stage that failed and how, when one did
+    observed: bool = False  # enforce: false
