@@ -1,0 +1,30 @@
+"""Make a Judge from its settings: the one place where rules and models are read from disk for judging."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from filterd.checks import CHECKS
+from filterd.classifier import ModelSettings, load_shipped_or
+from filterd.engine.wire import Setup
+from filterd.findings import Symbol
+from filterd.judge import OWN_SYMBOLS, Judge
+from filterd.ruleset import Ruleset, RulesSettings
+from filterd.settings import Networks
+
+
+def builtin_symbols() -> tuple[Symbol, ...]:
+    """Every symbol that is declared in code; rules may refer to them, and weigh or disable them."""
+    return (*OWN_SYMBOLS, *(symbol for check in CHECKS for symbol in check.symbols))
+
+
+def load_judge(setup: Setup) -> Judge:
+    """The judge of one generation; raises RuleErrors or ModelError with what is wrong and where."""
+    return Judge(
+        ruleset=Ruleset.load(RulesSettings.model_validate_json(setup.rules), builtin_symbols()),
+        model=load_shipped_or(ModelSettings.model_validate_json(setup.model)),
+        hostname=setup.hostname,
+        relays=Networks(ip_network(network) for network in setup.relays),
+        tag_at=setup.tag_at,
+        quarantine_at=setup.quarantine_at,
+    )

@@ -1,0 +1,159 @@
+"""Judge: from a mail and the facts about it to a verdict. Pure: the same arguments give the same verdict.
+
+In: a Mail and its Facts; the ruleset and the model are the judge's own. Out: a `Judgement`. A check that raises is a
+finding that names it; nothing is raised, nothing is asked, nothing is written. Serving, training, replay and the
+rules' own tests all make this one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from filterd.auth import authenticate, claims_us, questions
+from filterd.authentication import UNAUTHENTICATED, Authentication, AuthResult
+from filterd.checks import CHECKS
+from filterd.classifier import Model
+from filterd.decision import HeaderSpan
+from filterd.facts import Facts, Questions
+from filterd.findings import Check, Finding, Symbol, total
+from filterd.mail import Envelope, Mail, Message
+from filterd.mail.received import find_origin
+from filterd.mail.trace import foreign_verdicts
+from filterd.outline import outline
+from filterd.record import Opinion, Outline, Verdict
+from filterd.ruleset import Ruleset
+from filterd.settings import Networks
+from filterd.value import Value
+
+CHECK_FAILED = Symbol("CHECK_FAILED", 0.0, "A check failed on this message; its name and error are shown.")
+LEARNT_SPAM = Symbol("LEARNT_SPAM", 0.0, "The trained classifier takes it for spam; its points follow its probability.")
+LEARNT_HAM = Symbol("LEARNT_HAM", 0.0, "The trained classifier takes it for wanted mail.")
+LEARNT_CAP = Symbol("LEARNT_CAP", 0.0, "Without a rule's support the classifier alone stays under the quarantine threshold.")
+DMARC_CAP = Symbol("DMARC_CAP", 0.0, "On mail with an aligned DMARC pass no single rule weighs as much as the tag threshold.")
+OWN_SYMBOLS = (CHECK_FAILED, LEARNT_SPAM, LEARNT_HAM, LEARNT_CAP, DMARC_CAP)
+
+Stopwatch = Callable[[str], None]
+
+
+def _no_watch(stage: str) -> None:
+    return None
+
+
+class Inspection(Value, kw_only=True):
+    """What `inspect` learnt by reading alone."""
+
+    questions: Questions
+    outline: Outline
+    strip: tuple[HeaderSpan, ...] = ()  # forged verdicts, and Authentication-Results in our name
+    hops: int = 0  # Received lines
+
+
+class Judgement(Value, kw_only=True):
+    """What `judge` concluded."""
+
+    auth: Authentication = UNAUTHENTICATED
+    verdict: Verdict = Verdict()
+    opinion: Opinion = Opinion()
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """One generation's way of judging."""
+
+    ruleset: Ruleset
+    model: Model | None
+    hostname: str
+    relays: Networks = Networks()
+    tag_at: int = 500  # hundredths: what one rule on authenticated mail stays under
+    quarantine_at: int = 800  # what the classifier alone stays under
+    checks: tuple[Check, ...] = CHECKS
+
+    def inspect(self, envelope: Envelope, raw: bytes) -> tuple[Mail, Inspection]:
+        """Read a message, find its origin, and say what must be asked about it."""
+        message = Message(raw)
+        mail = Mail(envelope, message, find_origin(envelope, message, self.relays))
+        inspection = Inspection(
+            questions=questions(mail),
+            outline=outline(message),
+            strip=self._strip(message),
+            hops=len(message.headers.all("Received")),
+        )
+        return mail, inspection
+
+    def judge(self, mail: Mail, facts: Facts, done: Stopwatch = _no_watch) -> Judgement:
+        """The verdict on `mail`, given `facts`. `done` is called with the name of each stage as it ends."""
+        auth = authenticate(mail, facts)
+        done("authenticate")
+        found = [finding for check in self.checks for finding in _look(check, mail, facts, auth)]
+        done("checks")
+        opinion = self.model.opinion(mail) if self.model is not None else Opinion()
+        found += _learnt(opinion)
+        done("classify")
+        found += self.ruleset.judge(mail, facts, auth, found, opinion.probability)
+        done("rules")
+        findings = self._weigh(found, auth)
+        verdict = Verdict(
+            findings=findings,
+            points=total(findings),
+            probability=opinion.probability,
+            forced=self.ruleset.forced(findings),
+        )
+        return Judgement(auth=auth, verdict=verdict, opinion=opinion)
+
+    def _weigh(self, found: Sequence[Finding], auth: Authentication) -> tuple[Finding, ...]:
+        weighed = [
+            _reweighed(finding, self.ruleset.weight(finding.name))
+            for finding in found
+            if finding.name not in self.ruleset.disabled
+        ]
+        caps: list[Finding] = []
+        if auth.dmarc.result is AuthResult.PASS:
+            caps += [
+                _cap(DMARC_CAP, finding, self.tag_at - 1)
+                for finding in weighed
+                if not finding.decisive and finding.points >= self.tag_at
+            ]
+        capped = {cap.detail for cap in caps}
+        caps += [
+            _cap(LEARNT_CAP, finding, self.quarantine_at - 1)
+            for finding in weighed
+            if finding.name == LEARNT_SPAM.name
+            and finding.points >= self.quarantine_at
+            and finding.name not in capped
+        ]
+        return tuple(weighed + caps)
+
+    def _strip(self, message: Message) -> tuple[HeaderSpan, ...]:
+        ours = [
+            header
+            for header in message.headers.all("Authentication-Results")
+            if claims_us(header.raw_text, self.hostname)
+        ]
+        fields = sorted([*foreign_verdicts(message.headers), *ours], key=lambda header: header.start)
+        return tuple(HeaderSpan(one.name, one.occurrence, one.start, one.end) for one in fields)
+
+
+def _look(check: Check, mail: Mail, facts: Facts, auth: Authentication) -> list[Finding]:
+    try:
+        return check(mail, facts, auth)
+    except Exception as error:  # noqa: BLE001  a part that fails becomes a finding
+        return [CHECK_FAILED.found(f"{check.name}: {type(error).__name__}: {error}")]
+
+
+def _learnt(opinion: Opinion) -> list[Finding]:
+    if opinion.probability is None or opinion.points == 0:
+        return []
+    symbol = LEARNT_SPAM if opinion.points > 0 else LEARNT_HAM
+    detail = f"probability {opinion.probability:.3f}"
+    return [Finding(symbol.name, opinion.points, symbol.about, detail, opinion.model)]
+
+
+def _reweighed(finding: Finding, points: int | None) -> Finding:
+    if points is None or points == finding.points:
+        return finding
+    return Finding(finding.name, points, finding.about, finding.detail, finding.source, finding.decisive)
+
+
+def _cap(symbol: Symbol, finding: Finding, limit: int) -> Finding:
+    return Finding(symbol.name, limit - finding.points, symbol.about, finding.name, __name__)

@@ -1,0 +1,96 @@
+"""Marking: the headers that a delivered copy gains and loses. Pure.
+
+In: the record so far (verdict, authentication, decisions) and what inspection said must go. Out: `Edits`, and the
+bytes of a copy with its edits made. The body is never touched; a header value never carries a CR or LF from data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from filterd.auth import authentication_results
+from filterd.decision import Action, Copy, Decision, Edits, HeaderLine, HeaderSpan, Reason
+from filterd.mail.envelope import Direction
+from filterd.record import Record
+
+LEVEL = 50  # the most stars of X-Spam-Level
+LINE = 76
+_UNSAFE = re.compile(r"[^\x20-\x7e\t]")
+
+
+def copies(
+    record: Record, decisions: Sequence[Decision], strip: Sequence[HeaderSpan], hostname: str
+) -> tuple[Copy, ...]:
+    """The copies that the decisions make: recipients whose copy is identical are one group."""
+    groups: dict[tuple[Action, Edits], list[int]] = {}
+    for position, decision in enumerate(decisions):
+        edited = Edits()
+        if decision.action.delivers:
+            edited = Edits(tuple(_added(record, decision, hostname)), tuple(strip))
+        groups.setdefault((decision.action, edited), []).append(position)
+    return tuple(Copy(tuple(positions), action, edits) for (action, edits), positions in groups.items())
+
+
+def render(edits: Edits, raw: bytes | memoryview) -> list[bytes | memoryview]:
+    """The bytes of a copy: the added headers, then the message without the spans that are taken away."""
+    view = memoryview(raw)
+    pieces: list[bytes | memoryview] = [fold(line) for line in edits.prepend]
+    start = 0
+    for span in edits.remove:
+        if span.start > start:
+            pieces.append(view[start : span.start])
+        start = span.end
+    pieces.append(view[start:])
+    return pieces
+
+
+def fold(line: HeaderLine) -> bytes:
+    """A header field in wire form, folded at white space before column 78 where it can be (RFC 5322 section 2.2.3)."""
+    text = _UNSAFE.sub("?", line.value)
+    rows = [f"{line.name}:"]
+    for word in text.split():
+        if len(rows[-1]) + 1 + len(word) <= LINE or rows[-1].endswith(":"):
+            rows[-1] += f" {word}"
+        else:
+            rows.append(f"\t{word}")
+    return ("\r\n".join(rows) + "\r\n").encode("ascii")
+
+
+def spam_status(record: Record, decision: Decision) -> str:
+    """The value of X-Spam-Status, as SpamAssassin's users know it."""
+    names = sorted({finding.name for finding in record.verdict.findings})
+    yes = "Yes" if record.verdict.points >= decision.tag_at else "No"
+    score, required = record.verdict.points / 100, decision.tag_at / 100
+    return f"{yes}, score={score:.2f} required={required:.2f} tests={_list(names) or 'none'}"
+
+
+def _added(record: Record, decision: Decision, hostname: str) -> Iterable[HeaderLine]:
+    envelope = record.envelope
+    yield HeaderLine("X-Filterd-Id", record.id)
+    if decision.reason in (Reason.ERROR, Reason.BYPASS):
+        yield HeaderLine("X-Filterd-Bypass", decision.reason.value)
+    if record.error or decision.reason is Reason.RELEASED:
+        return
+    spam = record.verdict.points >= decision.tag_at
+    if envelope.direction is Direction.INBOUND:
+        yield HeaderLine("Authentication-Results", authentication_results(record.auth, hostname))
+    elif not spam:
+        return  # what we found in our own users' mail is not for the world to read
+    if spam:
+        yield HeaderLine("X-Spam-Flag", "YES")
+    yield HeaderLine("X-Spam-Score", f"{record.verdict.points / 100:.2f}")
+    if (stars := min(record.verdict.points // 100, LEVEL)) > 0:
+        yield HeaderLine("X-Spam-Level", "*" * stars)
+    yield HeaderLine("X-Spam-Status", spam_status(record, decision))
+
+
+def _list(names: Sequence[str]) -> str:
+    """Names joined by commas, with a space now and then where the line may fold."""
+    rows: list[str] = []
+    for name in names:
+        if rows and len(rows[-1]) + len(name) < LINE - 10:
+            rows[-1] += f",{name}"
+        else:
+            rows.append(name)
+    return ", ".join(rows)

@@ -1,0 +1,37 @@
+"""Outline: what of a message the record keeps so that a person can find and recognise it. Pure."""
+
+from __future__ import annotations
+
+from filterd.mail import Message
+from filterd.record import AttachmentOutline, Outline
+
+URLS = 100
+ATTACHMENTS = 100
+DEFECTS = 50
+LINE = 500  # characters of a subject, a From line, a URL or a file name
+
+
+def outline(message: Message) -> Outline:
+    """The outline of a message, capped in every direction."""
+    author = message.headers.first("From")
+    return Outline(
+        subject=_line(message.subject),
+        from_=_line(author.text if author is not None else ""),
+        message_id=_line(message.message_id),
+        size=len(message.raw),
+        digest=message.digest,
+        urls=tuple(dict.fromkeys(_line(link.url) for link in message.links[:URLS])),
+        attachments=tuple(
+            AttachmentOutline(
+                name=_line(one.name), type=one.type, size=one.size, path=one.path, flags=tuple(one.flags)
+            )
+            for one in message.attachments[:ATTACHMENTS]
+        ),
+        defects=tuple(message.defects[:DEFECTS]),
+        ambiguous=message.ambiguous,
+    )
+
+
+def _line(text: str) -> str:
+    """One printable line: what could move a cursor or break a log line becomes a space."""
+    return "".join(char if char.isprintable() else " " for char in text[:LINE]).strip()
