@@ -1,0 +1,73 @@
+"""The `filterd` command: one file per command, imported only when that command is asked for.
+
+A module `filterd.cli.NAME` offers either `command`, a function that is the whole command, or `app`, a Typer
+with subcommands. Whatever goes wrong is one sentence on stderr and exit code 2; a traceback is a bug, is kept
+in a file, and the sentence says where.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+COMMANDS = {
+    "serve": "Run the service: listen, judge, relay.",
+    "demo": "Start the service on embedded defaults and send a dozen messages through it.",
+    "scan": "Judge messages from files, folders, mbox, Maildir or stdin.",
+    "rules": "List, show, lint and test the rules.",
+    "model": "List, show and check the models.",
+    "quarantine": "List, show, release and delete what was kept back.",
+    "history": "Find, show and explain messages that passed.",
+    "bypass": "Emergency: let everything pass with a header.",
+    "config": "Check and explain the configuration.",
+    "status": "Is the service well? Exit code 0 well, 1 degraded, 2 down.",
+}
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from filterd import __version__
+
+        sys.stdout.write(f"filterd {__version__}\n")
+        raise typer.Exit
+
+
+def _filterd(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """filterd: a spam and security filter that stands in front of a mail server."""
+
+
+def _elsewhere() -> None:
+    """Stands in the list for a command that was not asked for."""
+
+
+def build(chosen: str | None = None) -> typer.Typer:
+    """The command line, with the module of `chosen` imported and the others only named."""
+    root = typer.Typer(name="filterd", add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+    root.callback()(_filterd)
+    for name, summary in COMMANDS.items():
+        if name != chosen:
+            root.command(name, help=summary)(_elsewhere)
+            continue
+        module = importlib.import_module(f"filterd.cli.{name}")
+        if hasattr(module, "app"):
+            root.add_typer(module.app, name=name, help=summary, no_args_is_help=True)
+        else:
+            root.command(name, help=f"{summary}\n\n{module.command.__doc__ or ''}")(module.command)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    chosen = next((word for word in given if not word.startswith("-")), None)
+    from filterd.cli.common import guarded
+
+    sys.exit(guarded(lambda: build(chosen)(given, prog_name="filterd", standalone_mode=False)))

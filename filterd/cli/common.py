@@ -1,0 +1,121 @@
+"""What every command shares: its options, how it fails, and how it prints what strangers wrote.
+
+`Fail("one sentence")` ends a command with that sentence on stderr and exit code 2. Anything that a stranger
+may have written (subjects, addresses, file names) goes through `printable` before it meets a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from filterd.config import Config
+
+FAILED = 2
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="The configuration. Without it: $FILTERD_CONFIG, else /etc/filterd/filterd.yaml where it is "
+        "there, else embedded defaults.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+
+
+class Fail(Exception):
+    """The command cannot do what was asked; the text is one sentence for the person who asked."""
+
+
+def guarded(run: Callable[[], Any]) -> int:
+    """Run a command; its exit code. Every failure becomes a sentence on stderr."""
+    try:
+        code = run()
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        return _say(f"{error.format_message()} Try filterd --help.")
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, and the trace in a file
+        return _say(sentence(error))
+    return code if isinstance(code, int) else 0
+
+
+def sentence(error: Exception) -> str:
+    """What to tell a person about an error; several lines when several things are wrong."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, Fail) or getattr(error, "problems", None) is not None:
+        return str(error)
+    return f"internal error, {type(error).__name__}: {error}; the trace is in {_keep_trace(error)}"
+
+
+def _keep_trace(error: Exception) -> str:
+    with tempfile.NamedTemporaryFile("w", prefix="filterd-trace-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    return file.name
+
+
+def _say(text: str) -> int:
+    for line in text.splitlines():
+        sys.stderr.write(f"{printable(line)}\n")
+    return FAILED
+
+
+def read_config(path: Path | None) -> Config:
+    """The configuration that a command works with; raises ConfigError with every problem."""
+    from filterd.config import find_config, load_config
+
+    return load_config(find_config(path))
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on one line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False).translate(_JSON_ESCAPES) + "\n")
+
+
+def printable(text: str) -> str:
+    """Text that cannot drive a terminal: control and direction characters are shown, not obeyed."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(one if _harmless(one) else f"\\u{{{ord(one):x}}}" for one in text)
+
+
+def _harmless(character: str) -> bool:
+    return character == " " or unicodedata.category(character) not in _ACTIVE
+
+
+_ACTIVE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JSON_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, 0x202A, 0x202E)}
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """A table on a terminal; tab-separated lines where stdout is a file or a pipe."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            sys.stdout.write("\t".join(printable(str(cell)) for cell in row) + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, title=title, header_style="bold", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
+    Console().print(table)

@@ -1,0 +1,1 @@
+"""The doors: adapters around `examine` and `fulfil`, each in its own protocol."""
