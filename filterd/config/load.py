@@ -70,7 +70,7 @@ def load(path: Path | None) -> Loaded:
 def from_document(document: Document) -> Loaded:
     """The Config that a document holds; raises ConfigError."""
     if not isinstance(document.data, dict):
-        raise ConfigError([Problem(document.file, 1, "settings are `key: value` lines")])
+        raise ConfigError([Problem(document.file, document.line(()), "settings are `key: value` lines")])
     data, problems = _with_domains(document)
     try:
         config = Config.model_validate(data)

@@ -1,0 +1,29 @@
+"""Each file in tests/cases/config is wrong, and says in its first lines what must be said about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from filterd.cli import main
+
+CASES = sorted((Path(__file__).parents[1] / "cases" / "config").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+def test_says_file_line_and_one_sentence(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = [line[2:] for line in case.read_text(errors="replace").splitlines() if line.startswith("# ")]
+    with pytest.raises(SystemExit) as ended:
+        main(["config", "check", "-c", str(case)])
+    out, said = capsys.readouterr()
+    assert ended.value.code == 2
+    assert said.splitlines() == [f"{case}:{line}" for line in head]
+    assert out == ""
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["config", "check", "-c", str(tmp_path / "none.yaml")])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"{tmp_path}/none.yaml: cannot be read: No such file or directory\n"
