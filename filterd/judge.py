@@ -47,6 +47,7 @@ class Inspection(Value, kw_only=True):
     outline: Outline
     strip: tuple[HeaderSpan, ...] = ()  # forged verdicts, and Authentication-Results in our name
     hops: int = 0  # Received lines
+    marks: tuple[str, ...] = ()  # values of our release mark's field, true or forged
 
 
 class Judgement(Value, kw_only=True):
@@ -78,6 +79,7 @@ class Judge:
             outline=outline(message),
             strip=self._strip(message),
             hops=len(message.headers.all("Received")),
+            marks=tuple(header.raw_text.strip() for header in message.headers.all("X-Filterd-Release"))[:4],
         )
         return mail, inspection
 

@@ -62,6 +62,9 @@ class Fulfiller:
         return Fulfilment(reply=work.one_reply, replies=work.each_reply, record=work.record)
 
     async def _act(self, work: _Work) -> None:
+        if work.delivery.advises:
+            work.advise()
+            return
         if work.refused_for_all:
             return
         try:
@@ -189,8 +192,10 @@ class _Work:
 
     def __post_init__(self) -> None:
         self.record = _with(self.outcome.record, decisions=self.decisions)
-        if self.refused_for_all:
-            for position, decision in enumerate(self.decisions):
+        if not self.delivery.replies_each and not self.refused_for_all:
+            return
+        for position, decision in enumerate(self.decisions):
+            if decision.action in (Action.REJECT, Action.DEFER):
                 refused = decision.action is Action.REJECT
                 self.settle(position, "refused" if refused else "deferred", self._refusal(decision))
 
@@ -235,12 +240,7 @@ class _Work:
         return tuple(self.replies.get(at, TROUBLE) for at in range(len(self.decisions)))
 
     def positions(self, action: Action) -> list[int]:
-        """Recipients whose action this is. A door with a reply each refuses on its own in `settle`."""
-        if self.delivery.replies_each:
-            for at, one in enumerate(self.decisions):
-                if one.action in (Action.REJECT, Action.DEFER):
-                    fate = "refused" if one.action is Action.REJECT else "deferred"
-                    self.settle(at, fate, self._refusal(one))
+        """Recipients whose action this is."""
         return [at for at, one in enumerate(self.decisions) if one.action is action]
 
     def recipient(self, position: int) -> str:
@@ -249,6 +249,11 @@ class _Work:
     def settle(self, position: int, fate: str, reply: Reply) -> None:
         self.fates[position] = DeliveryResult(self.recipient(position), fate, str(reply))
         self.replies[position] = reply
+
+    def advise(self) -> None:
+        """This door only says what it thinks; whoever asked acts, and stays responsible."""
+        for position in range(len(self.decisions)):
+            self.settle(position, "advised", Reply(250, ACCEPTED, "2.0.0"))
 
     def fail_all(self, reply: Reply) -> None:
         for position in range(len(self.decisions)):

@@ -24,11 +24,13 @@ class Delivery(Protocol):
     `may_refuse`: its position lets it answer 4xx or 5xx for content (false after the queue).
     `splits`: it can treat recipients differently; when false it only says or edits, once for all of them.
     `replies_each`: it has one reply per recipient (LMTP), so refusals need not be shared.
+    `advises`: it only says what it thinks (spamd, HTTP); nothing is held or delivered by us.
     """
 
     may_refuse: bool
     splits: bool
     replies_each: bool
+    advises: bool
 
     async def deliver(self, copy: Copy, content: Sequence[bytes | memoryview]) -> tuple[Reply, ...]:
         """Hand one copy on. `content` is the message with the copy's edits made, in wire form (CRLF).
