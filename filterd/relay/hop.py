@@ -1,14 +1,16 @@
 """NextHop: where accepted mail goes, whatever protocol it speaks.
 
-A front end asks it about each sender and recipient while the client waits, and later hands it a copy. The same
-five verbs serve both. Every verb answers with the next hop's own reply; when the next hop is gone or breaks the
-protocol the reply is one of ours, 421 or 451 with enhanced code 4.4.x, never an exception.
+A front end asks it about each sender and recipient while the client waits, and later hands it a copy. The
+same five verbs serve both. Every verb answers with the next hop's own reply; when the next hop is gone or
+breaks the protocol the reply is one of ours, 421 or 451 with enhanced code 4.4.x, never an exception.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
+
+import msgspec
 
 from filterd.mail.envelope import Origin, Recipient
 from filterd.reply import Reply
@@ -18,7 +20,9 @@ from filterd.value import Value
 class Capabilities(Value):
     """What the next hop announces in EHLO, for ours to announce; keywords upper case."""
 
-    keywords: dict[str, str] = {}  # "SIZE": "52428800", "8BITMIME": "", "AUTH": "PLAIN LOGIN", ...
+    keywords: dict[str, str] = msgspec.field(
+        default_factory=dict
+    )  # "SIZE": "52428800", "8BITMIME": "", "AUTH": "PLAIN LOGIN", ...
 
     def has(self, keyword: str) -> bool:
         return keyword in self.keywords
@@ -49,8 +53,8 @@ class Transaction(Protocol):
     async def data(self, chunks: Iterable[bytes | memoryview]) -> tuple[Reply, ...]:
         """Send the message (wire form: CRLF lines, not dot-stuffed) to the recipients that were accepted.
 
-        One reply per accepted recipient, in order: LMTP's own, or the one SMTP reply repeated. Cancelling before the
-        final dot is sent breaks the connection, so that the next hop has no message.
+        One reply per accepted recipient, in order: LMTP's own, or the one SMTP reply repeated. Cancelling before
+        the final dot is sent breaks the connection, so that the next hop has no message.
         """
         ...
 

@@ -1,0 +1,165 @@
+"""From an address to a greeted connection: socket, banner, EHLO or LHLO, STARTTLS.
+
+Out: a `Connection` that is ready for MAIL, its capabilities known; or `ConnectFailed`, whose text goes on
+after "the next hop ..." and is meant for the postmaster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+
+from filterd.relay.address import HopAddress, HopProtocol
+from filterd.relay.answer import Answer
+from filterd.relay.connection import Connection
+from filterd.relay.handover import xclient_commands
+from filterd.relay.hop import Capabilities, Handover
+from filterd.relay.settings import RelaySettings, TlsMode
+
+
+class ConnectFailed(Exception):
+    """No usable connection came of it; the text says why."""
+
+
+class TlsFailed(ConnectFailed):
+    """STARTTLS was begun and did not work; the connection is lost, another one without TLS may work."""
+
+
+def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
+    """The TLS settings of a next hop; None when it is off. Raises OSError when the CA file cannot be read."""
+    if settings.tls is TlsMode.OFF:
+        return None
+    context = ssl.create_default_context(cafile=settings.ca)
+    if settings.tls is not TlsMode.VERIFY:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def connect(address: HopAddress, settings: RelaySettings, context: ssl.SSLContext | None) -> Connection:
+    """Open, greet and, as the settings say, begin TLS; raises ConnectFailed."""
+    try:
+        return await _within(address, settings, context)
+    except TlsFailed:
+        if settings.tls is not TlsMode.OPPORTUNISTIC:
+            raise
+        return await _within(address, settings, None)
+
+
+async def begin_xclient(
+    connection: Connection, address: HopAddress, settings: RelaySettings, handover: Handover
+) -> None:
+    """Make the session the client's (XCLIENT), then greet again; raises ConnectFailed."""
+    announced = connection.capabilities.keywords.get("XCLIENT")
+    if announced is None:
+        raise ConnectFailed("does not announce XCLIENT, though `xclient` is set")
+    for command in xclient_commands(handover, announced):
+        await _expect(connection, command, 220, settings.command_timeout)
+    await _hello(connection, address, settings)
+
+
+async def _within(address: HopAddress, settings: RelaySettings, context: ssl.SSLContext | None) -> Connection:
+    """One attempt, in the time that the settings give it."""
+    try:
+        async with asyncio.timeout(settings.connect_timeout):
+            connection = await _open(address, settings)
+            try:
+                await _greet(connection, address, settings, context)
+            except BaseException:
+                connection.fail("was not greeted")
+                raise
+            return connection
+    except TimeoutError as error:
+        raise ConnectFailed(f"was not ready within {settings.connect_timeout:g} seconds") from error
+    except OSError as error:
+        raise ConnectFailed(f"cannot be reached: {_said(error)}") from error
+
+
+async def _open(address: HopAddress, settings: RelaySettings) -> Connection:
+    loop = asyncio.get_running_loop()
+    if address.path:
+        return (await loop.create_unix_connection(Connection, address.path))[1]
+    local = (settings.source_address, 0) if settings.source_address else None
+    return (await loop.create_connection(Connection, address.host, address.port, local_addr=local))[1]
+
+
+async def _greet(
+    connection: Connection, address: HopAddress, settings: RelaySettings, context: ssl.SSLContext | None
+) -> None:
+    await _expect(connection, None, 220, settings.command_timeout)
+    await _hello(connection, address, settings)
+    if context is None or address.path:  # nobody listens on a Unix socket
+        return
+    if not connection.capabilities.has("STARTTLS"):
+        if settings.tls is not TlsMode.OPPORTUNISTIC:
+            raise ConnectFailed(f"does not announce STARTTLS, and `tls` is {settings.tls}")
+        return
+    await _start_tls(connection, address, settings, context)
+    await _hello(connection, address, settings)  # RFC 3207 section 4.2: what was announced before is void
+
+
+async def _start_tls(
+    connection: Connection, address: HopAddress, settings: RelaySettings, context: ssl.SSLContext
+) -> None:
+    try:
+        await _expect(connection, b"STARTTLS\r\n", 220, settings.command_timeout)
+        await connection.start_tls(context, address.host)
+    except ConnectFailed as error:
+        raise TlsFailed(str(error)) from error
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise TlsFailed(f"could not begin TLS: {_said(error)}") from error
+
+
+async def _hello(connection: Connection, address: HopAddress, settings: RelaySettings) -> None:
+    """EHLO, and HELO for those who do not know it (RFC 5321 section 3.2); LHLO (RFC 2033 section 4.1)."""
+    verb = "LHLO" if address.protocol is HopProtocol.LMTP else "EHLO"
+    answer = await _ask(connection, f"{verb} {settings.hostname}\r\n".encode(), settings.command_timeout)
+    if answer.code >= 500 and verb == "EHLO":
+        await _expect(connection, f"HELO {settings.hostname}\r\n".encode(), 250, settings.command_timeout)
+        connection.capabilities = Capabilities()
+    elif answer.code == 250:
+        connection.capabilities = _capabilities(answer)
+    else:
+        raise ConnectFailed(f"answered {verb} with {answer.reply()}")
+
+
+def _capabilities(answer: Answer) -> Capabilities:
+    keywords: dict[str, str] = {}
+    for line in answer.lines[1:]:
+        keyword, _, value = line.strip().partition(" ")
+        if keyword:
+            keywords.setdefault(keyword.upper(), value.strip())
+    return Capabilities(keywords)
+
+
+async def _expect(connection: Connection, command: bytes | None, code: int, patience: float) -> Answer:
+    answer = await _ask(connection, command, patience)
+    if answer.code != code:
+        raise ConnectFailed(f"answered {_verb(command)} with {answer.reply()}")
+    return answer
+
+
+async def _ask(connection: Connection, command: bytes | None, patience: float) -> Answer:
+    """The answer to a command, or the banner; raises ConnectFailed when there is none."""
+    answers = await (
+        connection.answers(1, patience) if command is None else connection.exchange([command], patience)
+    )
+    if not answers:
+        raise ConnectFailed(f"{connection.failure} (at {_verb(command)})")
+    return answers[0]
+
+
+def _verb(command: bytes | None) -> str:
+    return "the connection" if command is None else command.split()[0].decode("ascii")
+
+
+def _said(error: OSError) -> str:
+    """What the system says, without asyncio's wrapping."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError) or not error.errno or error.errno < 0:
+        return str(error)
+    return os.strerror(error.errno)

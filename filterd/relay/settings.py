@@ -1,0 +1,72 @@
+"""RelaySettings: how filterd talks to a next hop."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+
+from pydantic import Field
+
+from filterd.settings import Duration, Settings
+
+
+class TlsMode(enum.StrEnum):
+    OFF = "off"
+    OPPORTUNISTIC = "opportunistic"
+    REQUIRED = "required"
+    VERIFY = "verify"
+
+
+class RelaySettings(Settings):
+    """Time limits, kept connections, TLS, and what the next hop is told about the client."""
+
+    hostname: str = Field(
+        default="localhost",
+        pattern=r"^[A-Za-z0-9.:\[\]_-]+$",
+        description="How filterd names itself in EHLO and LHLO; usually the site's hostname.",
+    )
+    connect_timeout: Duration = Field(
+        default=10.0,
+        description="How long to wait for a connection, for TLS, for the banner, and for a free slot.",
+    )
+    command_timeout: Duration = Field(
+        default=30.0, description="How long the next hop may take to answer a command."
+    )
+    data_timeout: Duration = Field(
+        default=60.0,
+        description="How long it may take to answer the final dot, or stop reading before that.",
+    )
+    keep: Duration = Field(
+        default=30.0, description="How long an idle connection is kept for the next mail; 0 keeps none."
+    )
+    max_age: Duration = Field(
+        default=300.0, description="A kept connection older than this is not used for another mail."
+    )
+    max_connections: int = Field(
+        default=20, ge=1, description="Connections to one next hop at the same time."
+    )
+    tls: TlsMode = Field(
+        default=TlsMode.OPPORTUNISTIC,
+        description="STARTTLS: off; opportunistic (when announced, any certificate); required (any certificate); verify "
+        "(required, and the certificate must be valid for the host). Never used on a Unix socket.",
+    )
+    ca: Path | None = Field(
+        default=None,
+        description="The file of certificates that `tls: verify` trusts; the system's when null.",
+    )
+    xforward: bool = Field(
+        default=True, description="Tell the next hop about the client by XFORWARD, when it announces that."
+    )
+    xclient: bool = Field(
+        default=False,
+        description="Speak to the next hop as if filterd were the client (XCLIENT). A next hop that does not "
+        "announce XCLIENT then gets no mail: it would take all mail for filterd's own.",
+    )
+    just_send_8bit: bool = Field(
+        default=False,
+        description="Send 8-bit mail to a next hop without 8BITMIME, instead of refusing it with 554 5.6.3.",
+    )
+    source_address: str | None = Field(
+        default=None,
+        description="The local address that connections are made from; chosen by the system when null.",
+    )
