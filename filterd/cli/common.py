@@ -11,12 +11,13 @@ import os
 import sys
 import tempfile
 import traceback
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from filterd.printable import printable
 
 if TYPE_CHECKING:
     from filterd.config import Config
@@ -86,23 +87,8 @@ def read_config(path: Path | None) -> Config:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False).translate(_JSON_ESCAPES) + "\n")
-
-
-def printable(text: str) -> str:
-    """Text that cannot drive a terminal: control and direction characters are shown, not obeyed."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(one if _harmless(one) else f"\\u{{{ord(one):x}}}" for one in text)
-
-
-def _harmless(character: str) -> bool:
-    return character == " " or unicodedata.category(character) not in _ACTIVE
-
-
-_ACTIVE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JSON_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, 0x202A, 0x202E)}
+    """One JSON value on one line; what is not ASCII is escaped, so that no terminal obeys it."""
+    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:

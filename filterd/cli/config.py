@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, print_table, printable
+from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, print_table
 from filterd.config import find_config, load
+from filterd.printable import printable
 from filterd.yamlfile import Key, dotted
 
 app = typer.Typer()

@@ -6,16 +6,22 @@ Frozen. Made by `filterd.config.load_config` from a file, or by `embedded` from 
 from __future__ import annotations
 
 import enum
-import os
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from filterd.classifier import ModelSettings
+from filterd.engine.settings import EngineSettings, OnError, WorkLimits
 from filterd.frontends.settings import AnyListener
-from filterd.policy import PolicySettings, ThresholdSettings
+from filterd.frontends.smtp.settings import BareNewline, SmtpLimits
+from filterd.net import DnsSettings
+from filterd.policy import Policies, PolicySettings, ThresholdSettings
+from filterd.relay.settings import RelaySettings
+from filterd.ruleset.settings import RulesSettings
 from filterd.settings import Duration, NetworkField, Networks, Settings
+from filterd.store.settings import RetentionSettings
 
 
 class NetworkSettings(Settings):
@@ -63,10 +69,32 @@ class LogSettings(Settings):
     level: LogLevel = Field(LogLevel.INFO, description="The least important lines that are written.")
 
 
-class OnError(enum.StrEnum):
-    DEFER = "defer"
-    ACCEPT = "accept"
-    QUARANTINE = "quarantine"
+class SiteRulesSettings(RulesSettings):
+    """The rules; see docs/rules.md."""
+
+    paths: tuple[Path, ...] = Field(
+        (Path("/etc/filterd/rules.d"),),
+        description="Folders of your own rules: *.yaml files, and lists/*.txt. They lie over the shipped "
+        "rules in this order; a rule of the same name replaces the earlier one. A folder that is not there is "
+        "empty.",
+    )
+
+
+class LearnSettings(Settings):
+    """What the site's own model learns from."""
+
+    addresses: dict[str, Literal["spam", "ham"]] = Field(
+        {},
+        description="Report addresses and what is reported there: `spam@example.org: spam`. Only from "
+        "authenticated or internal senders; such mail ends here.",
+    )
+    base_weight: float | Literal["auto"] = Field(
+        "auto", description="How much the shipped model counts beside the site's own; auto lets it fade."
+    )
+
+
+class Limits(SmtpLimits, WorkLimits):
+    """Bounds on what clients and messages may cost."""
 
 
 def _hostname() -> str:
@@ -94,10 +122,12 @@ class Config(Settings):
         description="null: SQLite in `state`; or `postgresql+psycopg://user@host/name` for several nodes.",
     )
     listeners: tuple[AnyListener, ...] = Field((), description="The doors.")
+    relay: RelaySettings = Field(RelaySettings(), description="How the next hops are spoken to.")
     release: ReleaseSettings = Field(ReleaseSettings(), description="Mail that leaves the quarantine.")
     tls: TlsSettings = Field(
         TlsSettings(), description="STARTTLS on smtp listeners, and TLS on web listeners."
     )
+    dns: DnsSettings = Field(DnsSettings(), description="Where and how the DNS is asked.")
     thresholds: ThresholdSettings = Field(ThresholdSettings(), description="What a score leads to.")
     enforce: bool = Field(
         True, description="false: score and record as it would have been, add headers, deliver everything."
@@ -106,11 +136,21 @@ class Config(Settings):
         (),
         description="Exceptions by recipient, domain, direction or listener; the first that covers applies.",
     )
+    rules: SiteRulesSettings = Field(
+        SiteRulesSettings(), description="Which rules there are, and what they weigh."
+    )
+    model: ModelSettings = Field(ModelSettings(), description="The trained classifier.")
+    learn: LearnSettings = Field(LearnSettings(), description="What the site's own model learns from.")
     workers: int | None = Field(None, ge=1, le=1024, description="Worker processes; null: one per core.")
+    limits: Limits = Field(Limits(), description="Bounds on what clients and messages may cost.")
+    bare_newline: BareNewline = Field(
+        BareNewline.NORMALIZE, description="A bare CR or LF in a message: `normalize` to CRLF, or `reject`."
+    )
     deadline: Duration = Field(
         90.0, gt=0, description="From the end of the data to our reply. Postfix gives up after 100 s."
     )
     on_error: OnError = Field(OnError.DEFER, description="What happens to mail during an outage of ours.")
+    retention: RetentionSettings = Field(RetentionSettings(), description="How long what is kept.")
     log: LogSettings = Field(LogSettings(), description="The log goes to stderr, one line for each message.")
 
     @field_validator("state", "database", mode="before")
@@ -125,5 +165,10 @@ class Config(Settings):
         return self.database or f"sqlite:///{self.state / 'filterd.db'}"
 
     @property
-    def worker_count(self) -> int:
-        return self.workers or len(os.sched_getaffinity(0))
+    def all_policies(self) -> Policies:
+        return Policies(thresholds=self.thresholds, policies=self.policies, enforce=self.enforce)
+
+    @property
+    def engine(self) -> EngineSettings:
+        bounds = {name: getattr(self.limits, name) for name in WorkLimits.model_fields}
+        return EngineSettings(**bounds, on_error=self.on_error)

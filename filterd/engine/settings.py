@@ -15,14 +15,22 @@ class OnError(enum.StrEnum):
     QUARANTINE = "quarantine"
 
 
-class EngineSettings(Settings):
+class WorkLimits(Settings):
     """What bounds the work on one message, and all of it."""
 
-    on_error: OnError = Field(
-        OnError.DEFER, description="What happens to a message that could not be judged through an outage of ours."
+    ask: Duration = Field(15.0, description="How long all questions about one message may take together.")
+    wait: Duration = Field(
+        20.0, description="How long a message may wait for memory or a worker before it is deferred."
     )
-    ask: Duration = Field(15.0, description="Seconds that all questions about one message may take together.")
-    wait: Duration = Field(20.0, description="Seconds a message may wait for memory or a worker before it is deferred.")
     in_flight: Size = Field(
-        300_000_000, description="Bytes of all messages in work at the same time; more wait, then are deferred."
+        300_000_000,
+        description="Bytes of all messages in work at the same time; more wait, then are deferred.",
+    )
+
+
+class EngineSettings(WorkLimits):
+    """The bounds, and what happens when they are not enough."""
+
+    on_error: OnError = Field(
+        OnError.DEFER, description="What happens to a message that an outage of ours kept from being judged."
     )

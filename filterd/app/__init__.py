@@ -1,0 +1,1 @@
+"""The service: everything built from the configuration, started, watched, reloaded and ended."""
