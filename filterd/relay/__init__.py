@@ -17,7 +17,8 @@ from filterd.relay.address import HopAddress, HopProtocol, parse_url
 from filterd.relay.hop import Capabilities, Handover, NextHop, Transaction
 from filterd.relay.maildir import MaildirHop
 from filterd.relay.settings import RelaySettings, TlsMode
-from filterd.relay.smtp import SmtpHop, SmtpTransaction
+from filterd.relay.smtp import SmtpHop
+from filterd.relay.transaction import SmtpTransaction
 from filterd.reply import Reply
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 A front end asks it about each sender and recipient while the client waits, and later hands it a copy. The
 same five verbs serve both. Every verb answers with the next hop's own reply; when the next hop is gone or
-breaks the protocol the reply is one of ours, 421 or 451 with enhanced code 4.4.x, never an exception.
+breaks the protocol the reply is one of ours, 451 with enhanced code 4.4.x, never an exception.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from filterd.value import Value
 class Capabilities(Value):
     """What the next hop announces in EHLO, for ours to announce; keywords upper case."""
 
-    keywords: dict[str, str] = msgspec.field(
-        default_factory=dict
-    )  # "SIZE": "52428800", "8BITMIME": "", "AUTH": "PLAIN LOGIN", ...
+    keywords: dict[str, str] = msgspec.field(default_factory=dict)  # "SIZE": "52428800", "8BITMIME": "", ...
 
     def has(self, keyword: str) -> bool:
         return keyword in self.keywords
@@ -53,8 +51,9 @@ class Transaction(Protocol):
     async def data(self, chunks: Iterable[bytes | memoryview]) -> tuple[Reply, ...]:
         """Send the message (wire form: CRLF lines, not dot-stuffed) to the recipients that were accepted.
 
-        One reply per accepted recipient, in order: LMTP's own, or the one SMTP reply repeated. Cancelling before
-        the final dot is sent breaks the connection, so that the next hop has no message.
+        One reply per accepted recipient, in order: LMTP's own, or the one SMTP reply repeated. Cancelling
+        before the final dot is sent breaks the connection, so that the next hop has no message; cancelling
+        later leaves it open whether it has one. The transaction is over when this returns.
         """
         ...
 

@@ -64,11 +64,11 @@ class MaildirHop:
         try:
             _make(self.path)
             if os.statvfs(self.path).f_bavail == 0:
-                return f"the Maildir {self.path} is on a full disk"
+                return f"The Maildir {self.path} is on a full disk."
             if not all(os.access(self.path / folder, os.W_OK | os.X_OK) for folder in ("tmp", "new")):
-                return f"the Maildir {self.path} is not writable for filterd"
+                return f"The Maildir {self.path} is not writable for filterd."
         except OSError as error:
-            return f"the Maildir {self.path} cannot be used: {error.strerror or error}"
+            return f"The Maildir {self.path} cannot be used: {error.strerror or error}."
         return None
 
 
@@ -133,7 +133,8 @@ def _deliver(
     try:
         _make(maildir)
         for head in heads:
-            temporary.append(_write(maildir / "tmp" / _unique(), head, chunks))
+            if not withdrawn.is_set():
+                temporary.append(_write(maildir / "tmp" / _unique(), head, chunks))
         if withdrawn.is_set():
             return (BROKEN,) * len(heads)
         return _publish(maildir / "new", temporary)

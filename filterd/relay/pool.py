@@ -1,37 +1,39 @@
 """Pool: the connections to one next hop, a bounded number of them, kept a while for the next mail.
 
-A connection belongs to the client that it was opened for (XCLIENT makes the session that client's), and is
-never lent to another; without XCLIENT all mail shares the key None. What is too old or broken is closed,
-what is idle for long too, and an idle connection makes room for one of another key when the limit is
-reached.
+With XCLIENT a session is one client's, and its connection is never lent to another; otherwise all mail
+shares them. What is idle for too long, too old or broken is closed, and an idle connection makes room for
+another client's when the limit is reached.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Hashable
 
+from filterd.relay.address import HopAddress
 from filterd.relay.connection import Connection
-from filterd.relay.opening import ConnectFailed
+from filterd.relay.hop import Capabilities, Handover
+from filterd.relay.opening import ConnectFailed, begin_xclient, connect, tls_context
 from filterd.relay.settings import RelaySettings
-
-Dial = Callable[[], Awaitable[Connection]]
 
 _GOODBYE = 1.0  # seconds that the peers have to close when we end
 
 
 class Pool:
-    def __init__(self, settings: RelaySettings) -> None:
+    def __init__(self, address: HopAddress, settings: RelaySettings) -> None:
+        self.seen: tuple[float, Capabilities] | None = None  # what the newest connection announced, and when
+        self._address = address
         self._settings = settings
+        self._tls = tls_context(settings)
         self._free = asyncio.Semaphore(settings.max_connections)
         self._busy = 0
         self._lent: dict[Connection, Hashable] = {}
         self._idle: dict[Connection, tuple[Hashable, asyncio.TimerHandle]] = {}  # the longest idle first
         self._closed = False
 
-    async def take(self, key: Hashable, dial: Dial, fresh: bool = False) -> Connection:
-        """A kept connection of this key (the last used), or a new one; raises ConnectFailed.
+    async def take(self, handover: Handover, fresh: bool = False) -> Connection:
+        """A connection for this client's mail: the one used last, or a new one; raises ConnectFailed.
 
         `fresh`: only a new one, for a kept one was found dead, and so will be the others.
         """
@@ -40,14 +42,15 @@ class Pool:
                 await self._free.acquire()
         except TimeoutError as error:
             raise ConnectFailed(
-                f"is busy: all {self._settings.max_connections} connections are in use"
+                f"is busy: all {self._settings.max_connections} connections are lent"
             ) from error
         self._busy += 1
         try:
+            key = self._key(handover)
             connection = self._kept(key, fresh)
             if connection is None:
                 self._make_room()
-                connection = await dial()
+                connection = await self.dial(handover if self._settings.xclient else None)
         except BaseException:
             self._release()
             raise
@@ -65,6 +68,18 @@ class Pool:
             timer = asyncio.get_running_loop().call_later(self._settings.keep, self._drop, connection)
             self._idle[connection] = (key, timer)
 
+    async def dial(self, handover: Handover | None) -> Connection:
+        """A new connection, not yet of the pool, the client's own if one is given; raises ConnectFailed."""
+        connection = await connect(self._address, self._settings, self._tls)
+        self.seen = (time.monotonic(), connection.capabilities)
+        if handover is not None:
+            try:
+                await begin_xclient(connection, self._address, self._settings, handover)
+            except BaseException:
+                connection.fail("was not made the client's")
+                raise
+        return connection
+
     async def aclose(self) -> None:
         """Close what is idle; what is lent is closed when it is given back."""
         self._closed = True
@@ -72,6 +87,12 @@ class Pool:
         for connection in idle:
             self._drop(connection)
         await asyncio.gather(*(connection.wait_closed(_GOODBYE) for connection in idle))
+
+    def _key(self, handover: Handover) -> Hashable:
+        """Who may use the same connection."""
+        if not self._settings.xclient:
+            return None
+        return (handover.client, handover.protocol, handover.port, handover.user)
 
     def _kept(self, key: Hashable, fresh: bool) -> Connection | None:
         for connection in [c for c, (owner, _) in reversed(self._idle.items()) if owner == key]:

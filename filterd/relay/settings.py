@@ -45,10 +45,16 @@ class RelaySettings(Settings):
     max_connections: int = Field(
         default=20, ge=1, description="Connections to one next hop at the same time."
     )
+    hold: Duration = Field(
+        default=2.0,
+        description="How long a slow client may hold a connection between two commands; then it serves "
+        "others, and MAIL and RCPT are said again when the client comes back.",
+    )
     tls: TlsMode = Field(
         default=TlsMode.OPPORTUNISTIC,
-        description="STARTTLS: off; opportunistic (when announced, any certificate); required (any certificate); verify "
-        "(required, and the certificate must be valid for the host). Never used on a Unix socket.",
+        description="STARTTLS: off; opportunistic (if announced, any certificate); required (any "
+        "certificate); verify (required, and the certificate must be valid for the host). "
+        "Never used on a Unix socket.",
     )
     ca: Path | None = Field(
         default=None,
