@@ -77,6 +77,8 @@ class Questions(Value, kw_only=True):
     origin: Origin
     spf: tuple[SpfQuestion, ...] = ()
     txt: tuple[str, ...] = ()  # DNS names, lower-case A-labels: DKIM keys and DMARC tree-walk records
+    exists: tuple[str, ...] = ()  # domains of which we must know whether they exist (DMARC's np=)
+    reverse: str = ""  # the address whose names iprev confirms; "" when that is not asked
     domains: tuple[str, ...] = ()  # registrable domains of links and senders, for block lists
     addresses: tuple[str, ...] = ()  # mail addresses, lower case, for hashed lists
     hashes: tuple[str, ...] = ()  # SHA-256 of decoded attachments
@@ -87,6 +89,7 @@ class Facts(Value, kw_only=True):
 
     spf: tuple[SpfAnswer, ...] = ()
     txt: dict[str, TxtAnswer] = {}  # by name; a name of Questions.txt that is absent was not answered in time
+    exists: dict[str, DnsStatus] = {}  # by domain: OK, NXDOMAIN, or TEMPERROR (RFC 9989 section 3.2.13)
     iprev: Iprev | None = None
     listings: tuple[Listing, ...] = ()
     programs: dict[str, str] = {}  # plugin probes: JSON text by probe name

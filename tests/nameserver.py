@@ -134,7 +134,8 @@ class NameServer:
             request = DNSRecord.parse(packet)
         except DNSError:
             return []
-        name, kind = str(request.q.qname).rstrip(".").lower(), QTYPE.get(request.q.qtype)
+        name = b".".join(request.q.qname.label).decode("latin-1").lower()
+        kind = QTYPE.get(request.q.qtype)
         self.queries.append(Query(name, kind, transport))
         if self.silent:
             return []

@@ -110,9 +110,7 @@ class Asks:
 
     async def txt(self, name: str) -> TxtAnswer:
         """The TXT records of `name`, each with its strings joined."""
-        answer = await self.lookup(name, Kind.TXT)
-        records = tuple(record for record in answer.records if isinstance(record, bytes))
-        return TxtAnswer(answer.status, records, answer.reason)
+        return to_txt(await self.lookup(name, Kind.TXT))
 
     async def addresses(self, name: str) -> Answer:
         """The IPv4 and IPv6 addresses of `name`, as text."""
@@ -307,6 +305,12 @@ def system_servers(path: Path = Path("/etc/resolv.conf")) -> tuple[Address, ...]
                 continue
             found.append(Address(words[1]))
     return tuple(found) or (Address("127.0.0.1"),)
+
+
+def to_txt(answer: Answer) -> TxtAnswer:
+    """An answer about TXT records as a fact."""
+    records = tuple(record for record in answer.records if isinstance(record, bytes))
+    return TxtAnswer(answer.status, records, answer.reason)
 
 
 def _canonical(name: str) -> str:

@@ -184,5 +184,5 @@ def _name(packet: bytes, offset: int) -> tuple[str, int]:
 def _escaped(label: bytes) -> str:
     r"""A label with odd bytes, as master files write it: `\.` `\\` and `\DDD` (RFC 1035 section 5.1)."""
     return "".join(
-        f"\\{chr(b)}" if b in b".\\" else chr(b).lower() if 32 < b < 127 else f"\\{b:03d}" for b in label
+        f"\\{chr(b)}" if b in b".\\" else chr(b).lower() if 32 <= b < 127 else f"\\{b:03d}" for b in label
     )

@@ -1,0 +1,52 @@
+"""Probes ask the outside world, each one thing; `gather` runs them all at once under one deadline.
+
+In: the Questions of one mail. Out: Facts. A probe that fails, or is not back in time, is named in
+`Facts.failed` and leaves its fact at the default; nothing is raised. What the DNS has said by the deadline
+is kept: only the names that are still open are temporary errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from filterd.facts import Facts, Questions
+from filterd.net.dns import Dns
+from filterd.probes.exists import exists
+from filterd.probes.iprev import iprev
+from filterd.probes.probe import Net, Probe
+from filterd.probes.spf import spf
+from filterd.probes.txt import txt
+
+PROBES = (Probe("txt", txt), Probe("spf", spf), Probe("exists", exists), Probe("iprev", iprev))
+
+_GRACE = 0.25  # seconds between the end of answers and the end of waiting
+
+__all__ = ["PROBES", "Net", "Probe", "gather"]
+
+
+async def gather(questions: Questions, dns: Dns, deadline: float, probes: Sequence[Probe] = PROBES) -> Facts:
+    """All that the world says about one mail within `deadline` seconds."""
+    until = asyncio.get_running_loop().time() + deadline
+    net = Net(dns.budget(until))
+    tasks = {asyncio.ensure_future(probe.ask(questions, net)): probe.fact for probe in probes}
+    try:
+        _, late = await asyncio.wait(tasks, timeout=deadline + _GRACE)
+    except asyncio.CancelledError:
+        late = set(tasks)
+        raise
+    finally:
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+    known: dict[str, Any] = {}
+    failed: dict[str, str] = {}
+    for task, fact in tasks.items():
+        if task in late:
+            failed[fact] = "timeout"
+        elif error := task.exception():
+            failed[fact] = f"{type(error).__name__}: {error}"[:200]
+        else:
+            known[fact] = task.result()
+    return Facts(**known, failed=failed)
