@@ -1,0 +1,170 @@
+"""Lists: names for many words, domains, addresses or networks, kept in plain text files.
+
+`lists/NAME.txt` beside the rules: one entry a line, `#` starts a comment. A list of the same name in a
+later folder replaces the earlier; `NAME.add.txt` and `NAME.remove.txt` adjust it. What an entry means
+depends on the field that is asked about, never on a piece of text: `good.com` is good.com and
+mail.good.com, never evilgood.com or good.com.evil. A rule names a list; it cannot name a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filterd.mail.domains import to_ascii
+from filterd.ruleset.fields import Kind
+from filterd.settings import Networks, parse_network
+from filterd.yamlfile import Problem
+
+_FILE = re.compile(r"([a-z][a-z0-9_-]*)(?:\.(add|remove))?\.txt")
+MAX_BYTES = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    text: str  # lower case
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class WordList:
+    """A named list, in the order of its file."""
+
+    name: str
+    entries: tuple[Entry, ...]
+    files: tuple[str, ...]  # where it came from, the first one first
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(entry.text for entry in self.entries)
+
+
+def read_lists(folders: Iterable[tuple[Path, str]], problems: list[Problem]) -> dict[str, WordList]:
+    """The lists under `folders` (path, and its name in messages), later folders over earlier ones."""
+    lists: dict[str, WordList] = {}
+    for folder, shown in folders:
+        found = sorted((folder / "lists").glob("*.txt"), key=lambda path: (path.name.count("."), path.name))
+        for path in found:
+            file = f"{shown}/lists/{path.name}"
+            match = _FILE.fullmatch(path.name)
+            if match is None:
+                problems.append(Problem(file, 0, "a list's name is lower-case letters, digits, - and _"))
+                continue
+            name, how = match.groups()
+            entries = _read(path, file, problems)
+            lists[name] = _adjusted(name, how, lists.get(name), entries, file, problems)
+    return lists
+
+
+def _adjusted(
+    name: str,
+    how: str | None,
+    old: WordList | None,
+    entries: tuple[Entry, ...],
+    file: str,
+    problems: list[Problem],
+) -> WordList:
+    if how is None:
+        return WordList(name, entries, (file,))
+    if old is None:
+        problems.append(Problem(file, 0, f"there is no list {name} to adjust"))
+        return WordList(name, (), (file,))
+    if how == "add":
+        kept = old.entries + entries
+    else:
+        gone = {entry.text for entry in entries}
+        kept = tuple(entry for entry in old.entries if entry.text not in gone)
+    return WordList(name, kept, (*old.files, file))
+
+
+def _read(path: Path, file: str, problems: list[Problem]) -> tuple[Entry, ...]:
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"larger than {MAX_BYTES} bytes")
+        lines = data.decode("utf-8-sig").splitlines()
+    except OSError as error:
+        problems.append(Problem(file, 0, f"cannot be read: {error.strerror}"))
+        return ()
+    except ValueError as error:
+        problems.append(Problem(file, 0, str(error)))
+        return ()
+    stripped = ((number, line.partition("#")[0].strip().lower()) for number, line in enumerate(lines, 1))
+    return tuple(Entry(text, file, number) for number, text in stripped if text)
+
+
+Holds = Callable[[str], bool]
+
+
+def membership(kind: Kind, entries: Iterable[str]) -> Holds:
+    """Whether a value of that kind is one of the entries; raises ValueError naming an entry that cannot be."""
+    match kind:
+        case Kind.DOMAIN:
+            return _domains(entries)
+        case Kind.ADDRESS:
+            return _addresses(entries)
+        case Kind.IP:
+            return Networks(parse_network(entry) for entry in entries).hold
+        case _:
+            words = frozenset(entry.casefold() for entry in entries)
+            return lambda value: value.casefold() in words
+
+
+def _domains(entries: Iterable[str]) -> Holds:
+    names = frozenset(domain(entry) for entry in entries)
+
+    def holds(value: str) -> bool:
+        """The domain itself, or one under it, label by label."""
+        rest = value.rstrip(".").lower()
+        while rest:
+            if rest in names:
+                return True
+            rest = rest.partition(".")[2]
+        return False
+
+    return holds
+
+
+def _addresses(entries: Iterable[str]) -> Holds:
+    """`user@example.org` is that address; `@example.org` or `example.org` everyone at or below it."""
+    given = tuple(entries)
+    whole = frozenset(entry.lower() for entry in given if entry.find("@") > 0)
+    under = _domains(entry.removeprefix("@") for entry in given if entry.find("@") <= 0)
+    return lambda value: value.lower() in whole or under(value.rpartition("@")[2])
+
+
+def domain(entry: str) -> str:
+    """A domain on a list in its comparable form; raises ValueError."""
+    name = entry.strip().lower().removeprefix("*").removeprefix(".").rstrip(".")
+    ascii_name = name if name.isascii() else to_ascii(name)
+    if not ascii_name or any(mark in ascii_name for mark in " @/:*") or ".." in ascii_name:
+        raise ValueError(f"{entry} is not a domain")
+    return ascii_name
+
+
+def shadowed(words: WordList) -> list[tuple[Entry, str]]:
+    """Entries that have no effect, and the earlier or wider entry that makes them so."""
+    first: dict[str, Entry] = {}
+    useless = []
+    for entry in words.entries:
+        if entry.text in first:
+            useless.append((entry, entry.text))
+        first.setdefault(entry.text, entry)
+    return useless
+
+
+def shadowed_domains(words: WordList) -> list[tuple[Entry, str]]:
+    """Domains that stand under another domain of the same list."""
+    names = frozenset(words.texts)
+    useless = []
+    for entry in words.entries:
+        rest = entry.text.partition(".")[2]
+        while rest:
+            if rest in names:
+                useless.append((entry, rest))
+                break
+            rest = rest.partition(".")[2]
+    return useless

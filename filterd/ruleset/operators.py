@@ -1,0 +1,373 @@
+"""Operators: what can be asked of one value of a field.
+
+Each operator is built once, when rules are loaded, from its place in the YAML, into a `Matcher`: a plain
+function from a value to the evidence that it passes, or None. A matcher that rests on patterns names those
+of which one must match somewhere in the mail (its guard), so that it is not even asked about most mail.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from filterd.ruleset.fields import Catalogue, Field, Kind
+from filterd.ruleset.linear import PatternError, escape
+from filterd.ruleset.lists import WordList, membership
+from filterd.ruleset.patterns import Pattern, Patterns, excerpt, glob_form
+from filterd.ruleset.place import Place, shown, unknown
+from filterd.ruleset.view import View
+from filterd.settings import parse_duration, parse_size
+
+Guard = frozenset[int] | None  # None: nothing can be ruled out beforehand
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """`passes` gives the evidence that a value passes, or None; `count` how often, when not just once."""
+
+    passes: Callable[[Any, View], str | None]
+    guard: Guard = None
+    count: Callable[[Any, View], int] | None = None
+
+
+@dataclass(slots=True)
+class Context:
+    """What a rule is built with, and what is learnt about it on the way."""
+
+    patterns: Patterns
+    lists: dict[str, WordList]
+    catalogue: Catalogue
+    backtracking: bool = False
+    used_lists: dict[str, set[Kind]] = field(default_factory=dict)
+    asks: list[tuple[str, Place]] = field(default_factory=list)  # names of other findings
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Its name in the YAML, the kinds of field that it fits, what it says, an example, how it is built."""
+
+    name: str
+    kinds: frozenset[Kind]
+    about: str
+    example: str
+    build: Callable[[Place, Field, Context], Matcher | None]
+
+
+_WORDS = frozenset({Kind.TEXT, Kind.STRING, Kind.DOMAIN, Kind.ADDRESS})
+_TEXTUAL = frozenset(kind for kind in Kind if kind.textual)
+_NAMES = _TEXTUAL - {Kind.TEXT}
+_NUMERIC = frozenset(kind for kind in Kind if kind.numeric)
+
+
+def number(place: Place, kind: Kind) -> float | None:
+    """A number, a size or a duration, as the field wants it; refused when it is none."""
+    value = place.data
+    if kind is Kind.NUMBER or kind.textual:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        place.refuse(f"a number is wanted, not {shown(value)}")
+        return None
+    try:
+        return float(parse_size(value) if kind is Kind.SIZE else parse_duration(value))
+    except ValueError as error:
+        place.refuse(str(error))
+        return None
+
+
+def _equals(place: Place, of: Field, context: Context) -> Matcher | None:
+    if of.kind is Kind.FLAG:
+        if not isinstance(place.data, bool):
+            place.refuse(f"{of.name} is true or false, not {shown(place.data)}")
+        wanted_flag = place.data
+        return Matcher(lambda value, view: "" if value is wanted_flag else None)
+    if of.kind.numeric:
+        numbers = {one for each in place.each() if (one := number(each, of.kind)) is not None}
+        return Matcher(lambda value, view: _number(value) if value in numbers else None)
+    wanted = frozenset(text.casefold() for text in place.texts("what a field equals"))
+    for text in wanted:
+        if of.choices and text not in of.choices:
+            place.refuse(unknown("word", text, of.choices) + f" ({of.name} is {', '.join(of.choices)})")
+    return Matcher(lambda value, view: excerpt(value) if value.casefold() in wanted else None)
+
+
+def _in(place: Place, of: Field, context: Context) -> Matcher | None:
+    if isinstance(place.data, str):
+        words = context.lists.get(place.data)
+        if words is None:
+            place.refuse(unknown("list", place.data, context.lists))
+            return None
+        context.used_lists.setdefault(words.name, set()).add(of.kind)
+        entries: Sequence[str] = words.texts
+    else:
+        entries = place.texts("an entry")
+        if not entries:
+            place.refuse("an empty list: nothing is in it")
+    try:
+        holds = membership(of.kind, entries)
+    except ValueError as error:
+        place.refuse(str(error))
+        return None
+    return Matcher(lambda value, view: excerpt(value) if holds(value) else None)
+
+
+def _pattern_of(place: Place, of: Field, context: Context, text: str, what: str) -> Pattern | None:
+    try:
+        return context.patterns.add(of, text, context.backtracking)
+    except PatternError as error:
+        place.refuse(f"the {what} cannot be used: {error}")
+        return None
+
+
+def _matching(patterns: Iterable[Pattern | None]) -> Matcher | None:
+    """Any of the patterns."""
+    usable = tuple(pattern for pattern in patterns if pattern is not None)
+    if not usable:
+        return None
+    guard = frozenset(pattern.number for pattern in usable)
+
+    def passes(value: str, view: View) -> str | None:
+        for pattern in usable:
+            if pattern.number in view.hits and (evidence := pattern.search(value, view)) is not None:
+                return evidence
+        return None
+
+    def count(value: str, view: View) -> int:
+        return sum(pattern.count(value, view) for pattern in usable if pattern.number in view.hits)
+
+    return Matcher(passes, guard, count)
+
+
+def _regex(place: Place, of: Field, context: Context) -> Matcher | None:
+    def made() -> Iterator[Pattern | None]:
+        for one in place.each():
+            for text in one.texts("a pattern"):
+                pattern = _pattern_of(one, of, context, text, "pattern")
+                if pattern is not None and pattern.linear.search("") is not None:
+                    one.refuse("the pattern matches an empty text, so it always matches")
+                yield pattern
+
+    return _matching(list(made()))
+
+
+def _glob(place: Place, of: Field, context: Context) -> Matcher | None:
+    texts = place.texts("a glob")
+    for text in texts:
+        if not text.strip("*"):
+            place.refuse("the glob * always matches; use exists: true")
+    return _matching([_pattern_of(place, of, context, glob_form(text), "glob") for text in texts])
+
+
+def _contains(place: Place, of: Field, context: Context) -> Matcher | None:
+    texts = place.texts("what a field contains")
+    return _matching([_pattern_of(place, of, context, f"(?i){escape(text)}", "text") for text in texts])
+
+
+def _words(place: Place, of: Field, context: Context) -> Matcher | None:
+    """Entries as whole words: a border stands where the entry begins or ends with a letter or digit."""
+    if isinstance(place.data, str):
+        words = context.lists.get(place.data)
+        if words is None:
+            place.refuse(unknown("list", place.data, context.lists))
+            return None
+        context.used_lists.setdefault(words.name, set()).add(Kind.STRING)
+        texts: Sequence[str] = words.texts
+    else:
+        texts = place.texts("a word")
+    return _matching([_pattern_of(place, of, context, _whole(text), "word") for text in texts])
+
+
+def _whole(text: str) -> str:
+    before = r"\b" if text[0].isascii() and text[0].isalnum() else ""
+    after = r"\b" if text[-1].isascii() and text[-1].isalnum() else ""
+    inner = r"\s+".join(escape(piece) for piece in text.split())
+    return f"(?i){before}{inner}{after}"
+
+
+def _near(place: Place, of: Field, context: Context) -> Matcher | None:
+    entries = place.mapping("near", ("patterns", "within"))
+    if set(entries) != {"patterns", "within"}:
+        place.refuse("near has patterns, a list of two or more, and within, a number of characters")
+        return None
+    within = number(entries["within"], Kind.NUMBER) or 0
+    texts = entries["patterns"].texts("a pattern")
+    if len(texts) < 2 or not 0 < within <= 10_000:
+        place.refuse("near wants two or more patterns, within 1 to 10000 characters")
+        return None
+    made = [_pattern_of(entries["patterns"], of, context, text, "pattern") for text in texts]
+    patterns = [pattern for pattern in made if pattern is not None]
+    if len(patterns) < len(texts):
+        return None
+
+    def passes(value: str, view: View) -> str | None:
+        if not all(pattern.number in view.hits for pattern in patterns):
+            return None
+        spans = [list(pattern.spans(value, view)) for pattern in patterns]
+        if (window := closest(spans)) is None or window[1] - window[0] > within:
+            return None
+        return excerpt(value, *window)
+
+    return Matcher(passes, frozenset({patterns[0].number}))
+
+
+def closest(spans: Sequence[Sequence[tuple[int, int]]]) -> tuple[int, int] | None:
+    """The narrowest stretch that holds one span of each; the spans of each are in order. One pass."""
+    at = [0] * len(spans)
+    best: tuple[int, int] | None = None
+    while all(index < len(ones) for index, ones in zip(at, spans, strict=True)):
+        chosen = [ones[index] for index, ones in zip(at, spans, strict=True)]
+        start, end = min(span[0] for span in chosen), max(span[1] for span in chosen)
+        if best is None or end - start < best[1] - best[0]:
+            best = (start, end)
+        at[chosen.index(min(chosen))] += 1
+    return best
+
+
+def _same_as(place: Place, of: Field, context: Context) -> Matcher | None:
+    name = place.data if isinstance(place.data, str) else ""
+    other = context.catalogue.find(name)
+    if other is None or not other.kind.textual:
+        place.refuse(unknown("field", name or shown(place.data), context.catalogue.names))
+        return None
+    if other.name == of.name:
+        place.refuse(f"{of.name} is always the same as itself")
+    return Matcher(
+        lambda value, view: (
+            excerpt(value) if any(value.casefold() == one.casefold() for one in view.values(other)) else None
+        )
+    )
+
+
+def _length(place: Place, of: Field, context: Context) -> Matcher | None:
+    fits = bounds(place, Kind.NUMBER)
+    if fits is None:
+        return None
+    return Matcher(lambda value, view: excerpt(value) if fits(len(value)) else None)
+
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "above": operator.gt,
+    "below": operator.lt,
+    "at_least": operator.ge,
+    "at_most": operator.le,
+}
+
+
+COMPARISONS = frozenset(_COMPARE)
+
+
+def _compare(name: str) -> Callable[[Place, Field, Context], Matcher | None]:
+    compare = _COMPARE[name]
+
+    def build(place: Place, of: Field, context: Context) -> Matcher | None:
+        limit = number(place, of.kind)
+        return Matcher(lambda value, view: _number(value) if compare(value, limit) else None)
+
+    return build
+
+
+def bounds(place: Place, kind: Kind) -> Callable[[float], bool] | None:
+    """`{at_least: 2, below: 9}` or just a number, as a test; refused when nothing can pass."""
+    if not isinstance(place.data, dict):
+        wanted = number(place, kind)
+        return None if wanted is None else lambda value: value == wanted
+    tests = []
+    for name, limit in place.mapping("a comparison", _COMPARE).items():
+        if (wanted := number(limit, kind)) is not None:
+            tests.append((_COMPARE[name], wanted))
+    if not tests:
+        place.refuse("a comparison has above, below, at_least or at_most")
+        return None
+    _refuse_contradiction(place, tests)
+    return lambda value: all(compare(value, limit) for compare, limit in tests)
+
+
+def _refuse_contradiction(place: Place, tests: Sequence[tuple[Callable[[Any, Any], bool], float]]) -> None:
+    candidates = [limit + step for _, limit in tests for step in (-0.5, 0.0, 0.5)]
+    if not any(all(compare(value, limit) for compare, limit in tests) for value in candidates):
+        place.refuse("no number can pass this comparison")
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+OPERATORS: dict[str, Operator] = {
+    one.name: one
+    for one in (
+        Operator(
+            "equals",
+            frozenset(Kind) - {Kind.TEXT},
+            "Is exactly this, or one of these; letter case does not count.",
+            "subject: {equals: hello}",
+            _equals,
+        ),
+        Operator(
+            "in",
+            _NAMES,
+            "Is on the list of that name, or one of those written here. A domain counts with all below it, "
+            "`@domain` is every address there, an IP address may be in a network.",
+            "from.domain: {in: freemail}",
+            _in,
+        ),
+        Operator(
+            "glob",
+            _NAMES,
+            "`*` is any text, `?` any character; the whole value.",
+            "attachment.name: {glob: '*.js'}",
+            _glob,
+        ),
+        Operator(
+            "regex",
+            _TEXTUAL,
+            "A pattern (RE2 syntax) matches somewhere; `^` and `$` are line ends, `(?i)` ignores case. "
+            "Of several patterns, any.",
+            "subject: {regex: '(?i)^re:'}",
+            _regex,
+        ),
+        Operator(
+            "contains",
+            _TEXTUAL,
+            "Holds this text, or one of these, letter case not counting.",
+            "content: {contains: wire transfer}",
+            _contains,
+        ),
+        Operator(
+            "words",
+            _WORDS,
+            "Holds an entry of the list of that name, or one of those written here, as whole words.",
+            "from.name: {words: brands}",
+            _words,
+        ),
+        Operator(
+            "near",
+            _TEXTUAL,
+            "All of the patterns match within so many characters, in any order.",
+            "content: {near: {patterns: ['(?i)gift', '(?i)card'], within: 40}}",
+            _near,
+        ),
+        Operator(
+            "same_as",
+            _NAMES,
+            "Equals a value of another field.",
+            "reply_to.domain: {same_as: from.domain}",
+            _same_as,
+        ),
+        Operator(
+            "length",
+            _TEXTUAL,
+            "Its number of characters compares so.",
+            "subject: {length: {above: 200}}",
+            _length,
+        ),
+        Operator("above", _NUMERIC, "Is greater.", "link.count: {above: 20}", _compare("above")),
+        Operator("below", _NUMERIC, "Is less.", "size: {below: 2kB}", _compare("below")),
+        Operator(
+            "at_least", _NUMERIC, "Is this or greater.", "date.ahead: {at_least: 2h}", _compare("at_least")
+        ),
+        Operator(
+            "at_most", _NUMERIC, "Is this or less.", "received.count: {at_most: 1}", _compare("at_most")
+        ),
+    )
+}

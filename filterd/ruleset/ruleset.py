@@ -1,0 +1,162 @@
+"""Ruleset: all rules as one immutable thing that looks at a mail.
+
+In: a mail, the facts, its authentication, the findings of checks, the learnt probability. Out: the findings
+of rules and of group caps. Pure, and never raises: a rule that fails is the finding RULE_FAILED with its
+name, a backtracking pattern that runs out of time is RULE_TIMEOUT. Loading raises RuleErrors and leaves no
+half-loaded set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from filterd.authentication import Authentication
+from filterd.decision import Action
+from filterd.facts import Facts
+from filterd.findings import Finding, Symbol, hundredths
+from filterd.mail import Mail
+from filterd.ruleset.cases import Case, read_cases
+from filterd.ruleset.load import Loaded, load
+from filterd.ruleset.rule import Rule
+from filterd.ruleset.settings import RulesSettings
+from filterd.ruleset.view import View
+from filterd.yamlfile import Problem
+
+RULE_FAILED = Symbol(
+    "RULE_FAILED", 0.0, "A rule failed on this message; its name and error are shown.", source=__name__
+)
+RULE_TIMEOUT = Symbol(
+    "RULE_TIMEOUT", 0.0, "A rule's backtracking pattern ran out of time and was given up.", source=__name__
+)
+OWN_SYMBOLS = (RULE_FAILED, RULE_TIMEOUT)
+
+
+class Ruleset:
+    """The rules, ready. `hash` names them, `symbols` are all that may be found, of checks and of rules."""
+
+    def __init__(self, settings: RulesSettings, loaded: Loaded, extra: Sequence[Symbol]) -> None:
+        self.loaded = loaded
+        self.hash = loaded.hash
+        self.disabled = frozenset(settings.disable)
+        self.rules = tuple(rule for rule in loaded.rules if rule.name not in self.disabled)
+        caps = tuple(group.symbol for group in loaded.groups.values())
+        spoken = tuple(rule.symbol for rule in loaded.rules if not rule.silent)
+        self.symbols = (*extra, *OWN_SYMBOLS, *spoken, *caps)
+        self._weights = {name: hundredths(score) for name, score in settings.scores.items()}
+        self._caps = {
+            group.name: group for group in loaded.groups.values() if group.symbol.name not in self.disabled
+        }
+        self._grouped = {rule.name: rule.group for rule in self.rules if rule.group in self._caps}
+        self._forcing = {rule.name: rule.force for rule in self.rules if rule.force is not None}
+        self._always = tuple(index for index, rule in enumerate(self.rules) if rule.guard is None)
+        self._by_pattern: dict[int, list[int]] = {}
+        for index, rule in enumerate(self.rules):
+            for number in rule.guard or ():
+                self._by_pattern.setdefault(number, []).append(index)
+
+    @classmethod
+    def load(cls, settings: RulesSettings | None = None, extra: Iterable[Symbol] = ()) -> Ruleset:
+        """The shipped rules, the site's over them; `extra` are the symbols of checks. Raises RuleErrors."""
+        settings = settings or RulesSettings()
+        symbols = (*extra, *OWN_SYMBOLS)
+        loaded = load(settings, symbols)
+        return cls(settings, loaded, tuple(symbol for symbol in symbols if symbol not in OWN_SYMBOLS))
+
+    def weight(self, name: str) -> int | None:
+        """The points, in hundredths, that the configuration gives this symbol; None when it says nothing."""
+        return self._weights.get(name)
+
+    def judge(
+        self,
+        mail: Mail,
+        facts: Facts,
+        auth: Authentication,
+        found: Sequence[Finding] = (),
+        probability: float | None = None,
+    ) -> list[Finding]:
+        """What the rules find, given what checks found."""
+        before = {finding.name: finding for finding in found if finding.name not in self.disabled}
+        view = View(mail, facts, auth, before, probability)
+        findings = self._look(view)
+        findings += self._over_caps(findings)
+        findings += [RULE_FAILED.found(f"field {name}: {why}") for name, why in view.failures.items()]
+        return findings
+
+    def _look(self, view: View) -> list[Finding]:
+        findings: list[Finding] = []
+        view.hits = self.loaded.patterns.hits(view)
+        for index in self._candidates(view.hits):
+            rule = self.rules[index]
+            timeouts = len(view.timeouts)
+            try:
+                evidence = rule.holds(view)
+            except Exception as error:  # noqa: BLE001  a rule that fails becomes a finding
+                findings.append(RULE_FAILED.found(f"{rule.name}: {type(error).__name__}: {error}"))
+                continue
+            if len(view.timeouts) > timeouts:
+                findings.append(RULE_TIMEOUT.found(rule.name))
+            if evidence is not None:
+                finding = view.found[rule.name] = rule.symbol.found(evidence)
+                if not rule.silent:
+                    findings.append(finding)
+        return findings
+
+    def _candidates(self, hits: frozenset[int]) -> list[int]:
+        """Rules that may hold, in order: those without a guard, and those with a pattern in the mail."""
+        indexes = set(self._always)
+        for number in hits:
+            indexes.update(self._by_pattern.get(number, ()))
+        return sorted(indexes)
+
+    def _over_caps(self, findings: Sequence[Finding]) -> list[Finding]:
+        together: dict[str, list[Finding]] = {}
+        for finding in findings:
+            if finding.points > 0 and (group := self._grouped.get(finding.name)):
+                together.setdefault(group, []).append(finding)
+        over = []
+        for name, members in together.items():
+            cap, points = self._caps[name], sum(finding.points for finding in members)
+            if points > cap.cap:
+                detail = ", ".join(finding.name for finding in members)
+                over.append(Finding(cap.symbol.name, cap.cap - points, cap.about, detail, str(cap.place)))
+        return over
+
+    def forced(self, findings: Iterable[Finding]) -> tuple[str, str, str] | None:
+        """The strictest action that a rule forces: (action, rule, reply text). A shadow forces none."""
+        forcing = [
+            (force, finding.name)
+            for finding in findings
+            if finding.points and (force := self._forcing.get(finding.name)) is not None
+        ]
+        if not forcing:
+            return None
+        force, name = max(forcing, key=lambda one: Action(one[0].action).strictness)
+        return str(force.action), name, force.text
+
+    def cases(self, rule: Rule, problems: list[Problem]) -> list[Case]:
+        """The cases of a rule; what is wrong with them is added to `problems`."""
+        place = rule.place
+        cases = list(read_cases(place, self.loaded.folder(place)))
+        problems += place.problems
+        place.problems.clear()
+        return cases
+
+    def finds(self, rule: Rule, case: Case) -> bool:
+        """Whether the rule, silent or not, finds this case."""
+        found = {finding.name: finding for finding in case.found}
+        view = View(case.mail, case.facts, case.auth, found, case.probability)
+        self._look(view)
+        return rule.name in view.found
+
+    def test(self, names: frozenset[str] | None = None) -> tuple[int, list[Problem]]:
+        """Run the cases of all rules, or of these: how many there were, and those that do not hold."""
+        count, broken = 0, list[Problem]()
+        for rule in self.rules:
+            if names is not None and rule.name not in names:
+                continue
+            for case in self.cases(rule, broken):
+                count += 1
+                if self.finds(rule, case) != case.hits:
+                    word = "does not hit, but should" if case.hits else "hits, but should not"
+                    broken.append(Problem(case.place.file, case.place.line, f"{rule.name} {word}"))
+        return count, broken

@@ -1,0 +1,102 @@
+"""View: one mail as rules see it: every field is read at most once, cut to a bound, and made searchable.
+
+In: the mail, the facts, the authentication, what was found so far, the learnt probability. It keeps the
+findings of rules as they come, for the rules about rules. Values are cleaned once here: a value of a
+one-line field holds no line end, no value is longer than MAX_TEXT, no field has more than MAX_VALUES.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from filterd.ruleset.fields import Element, Field, Kind
+
+if TYPE_CHECKING:
+    from filterd.authentication import Authentication
+    from filterd.facts import Facts
+    from filterd.findings import Finding
+    from filterd.mail import Mail
+    from filterd.ruleset.patterns import Pattern
+
+MAX_TEXT = 256_000  # characters of one value
+MAX_ALL = 512_000  # characters of all values of a field
+MAX_VALUES = 2_000
+MAX_TIMEOUTS = 3  # after so many, backtracking patterns are left out for the rest of the mail
+_LINE_END = re.compile(r"[\r\n]+")
+
+
+class View:
+    """What the rules ask."""
+
+    def __init__(
+        self,
+        mail: Mail,
+        facts: Facts,
+        auth: Authentication,
+        found: dict[str, Finding],
+        probability: float | None = None,
+    ) -> None:
+        self.mail = mail
+        self.message = mail.message
+        self.envelope = mail.envelope
+        self.facts = facts
+        self.auth = auth
+        self.found = found
+        self.probability = probability
+        self.hits: frozenset[int] = frozenset()
+        self.timeouts: list[Pattern] = []
+        self.failures: dict[str, str] = {}  # fields that could not be read, and why
+        self._values: dict[str, tuple[Any, ...]] = {}
+        self._elements: dict[str, Sequence[Any]] = {}
+
+    def elements(self, element: Element) -> Sequence[Any]:
+        """The links, the attachments, ... each looked up once."""
+        things = self._elements.get(element.name)
+        if things is None:
+            things = self._elements[element.name] = tuple(element.things(self))[:MAX_VALUES]
+        return things
+
+    def values(self, field: Field) -> tuple[Any, ...]:
+        """The values of a field in the mail, cleaned."""
+        values = self._values.get(field.name)
+        if values is None:
+            try:
+                values = clean(field, field.values(self))
+            except Exception as error:  # noqa: BLE001  a field that fails is empty, and the record says so
+                values = ()
+                self.failures[field.name] = f"{type(error).__name__}: {error}"
+            self._values[field.name] = values
+        return values
+
+    def searchable(self, field: Field) -> bytes | None:
+        """All values as one UTF-8 text, a line each; None when there are none."""
+        values = self.values(field)
+        if not values:
+            return None
+        return "\n".join(map(str, values)).encode("utf-8", "replace")
+
+    @property
+    def out_of_time(self) -> bool:
+        return len(self.timeouts) >= MAX_TIMEOUTS
+
+    def ran_out(self, pattern: Pattern) -> None:
+        """A backtracking pattern used up its time on this mail."""
+        self.timeouts.append(pattern)
+
+
+def clean(field: Field, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Values as operators may rely on them."""
+    if not field.kind.textual:
+        return values[:MAX_VALUES]
+    if field.kind is Kind.TEXT:
+        return tuple(value[:MAX_TEXT] for value in values[:1])
+    room, kept = MAX_ALL, []
+    for value in values[:MAX_VALUES]:
+        text = value[: min(MAX_TEXT, room)]
+        kept.append(_LINE_END.sub(" ", text) if "\n" in text or "\r" in text else text)
+        room -= len(text)
+        if room <= 0:
+            break
+    return tuple(kept)
