@@ -1,8 +1,8 @@
 """Messages from where people keep them: files, folders, mbox, Maildir, standard input.
 
 In: paths. Out: one `Found` for each message, in a stable order, in wire form (CRLF lines, as an SMTP client
-would have sent it), or one `Unreadable` with a sentence. One message is in memory at a time, none is larger than
-`limit`, and nothing is written.
+would have sent it), or one `Unreadable` with a sentence. One message is in memory at a time, none is larger
+than `limit`, and nothing is written.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The log: lines on stderr, key=value or JSON, and one canonical line for each message.
 
-Whatever a stranger put into a value is escaped, so that one event is one line and no line drives a terminal.
+Whatever a stranger put into a value is escaped, so that one event is one line and no line drives a
+terminal.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The state folder: where the service keeps what must outlive it, readable by nobody else.
 
-`prepare` makes it and the secret in it; `Bypass` is the file behind `filterd bypass`. Fails with StateError,
-one sentence.
+`prepare` makes it and the secret in it; `Bypass` is the file behind `filterd bypass`. Fails with
+StateError, one sentence.
 """
 
 from __future__ import annotations

@@ -75,8 +75,7 @@ class SiteRulesSettings(RulesSettings):
     paths: tuple[Path, ...] = Field(
         (Path("/etc/filterd/rules.d"),),
         description="Folders of your own rules: *.yaml files, and lists/*.txt. They lie over the shipped "
-        "rules in this order; a rule of the same name replaces the earlier one. A folder that is not there is "
-        "empty.",
+        "rules in this order; a rule of the same name replaces the earlier one. A missing folder is empty.",
     )
 
 
@@ -161,8 +160,9 @@ class Config(Settings):
         return value
 
     @property
-    def database_url(self) -> str:
-        return self.database or f"sqlite:///{self.state / 'filterd.db'}"
+    def store(self) -> str | Path:
+        """Where the store is: a database URL, or the state folder."""
+        return self.database or self.state
 
     @property
     def all_policies(self) -> Policies:

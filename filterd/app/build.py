@@ -1,0 +1,66 @@
+"""From a Config to a Generation: the judges, the DNS, the policies. Everything that a reload replaces.
+
+`pooled` is for the service: worker processes behind a closed door. `inline` is for commands that judge a
+person's own mail: the same judge in this very process. Both raise what a postmaster should read:
+RuleErrors, ModelError, PoolError.
+"""
+
+from __future__ import annotations
+
+from filterd.config.load import Loaded
+from filterd.config.model import Config
+from filterd.engine.engine import Ask, Generation, Judges, ask_nobody
+from filterd.engine.inline import InlinePool
+from filterd.engine.loading import load_judge
+from filterd.engine.pool import Pool, default_size
+from filterd.engine.wire import Setup
+from filterd.facts import Facts, Questions
+from filterd.net import Dns
+from filterd.probes import gather
+
+
+def setup_of(config: Config) -> Setup:
+    """What a worker must know of the configuration."""
+    thresholds = config.thresholds.value
+    defaults = Setup(hostname="")
+    return Setup(
+        hostname=config.hostname,
+        relays=tuple(str(network) for network in config.networks.relays),
+        rules=config.rules.model_dump_json().encode(),
+        model=config.model.model_dump_json().encode(),
+        tag_at=defaults.tag_at if thresholds.tag is None else thresholds.tag,
+        quarantine_at=defaults.quarantine_at if thresholds.quarantine is None else thresholds.quarantine,
+    )
+
+
+async def pooled(loaded: Loaded, ask: Ask) -> Generation:
+    """A generation with its own worker processes, all of them ready."""
+    pool = Pool(setup_of(loaded.config), loaded.config.workers or default_size())
+    await pool.start()
+    return _generation(loaded, pool, ask)
+
+
+def inline(loaded: Loaded, ask: Ask = ask_nobody) -> Generation:
+    """A generation without processes."""
+    return _generation(loaded, InlinePool(load_judge(setup_of(loaded.config))), ask)
+
+
+def asker(dns: Dns) -> Ask:
+    """Questions go to the DNS, all at once."""
+
+    async def ask(questions: Questions, seconds: float) -> Facts:
+        return await gather(questions, dns, seconds)
+
+    return ask
+
+
+def _generation(loaded: Loaded, judges: Judges, ask: Ask) -> Generation:
+    config = loaded.config
+    return Generation(
+        config=loaded.hash,
+        hostname=config.hostname,
+        policies=config.all_policies,
+        judges=judges,
+        ask=ask,
+        settings=config.engine,
+    )

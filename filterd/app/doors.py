@@ -1,0 +1,134 @@
+"""Doors: the listeners of a configuration, opened; and brought in line with a new configuration on reload.
+
+A listening socket outlives the reloads that keep its address, so no connection is refused meanwhile. What
+a reload changes holds for new sessions and the next mail of old ones; an address that is gone takes no new
+connections and ends its sessions as a shutdown does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from filterd.app.sockets import SocketError, open_sockets, where
+from filterd.frontends.settings import Address, AnyListener
+
+log = structlog.get_logger("filterd")
+
+
+class Door(Protocol):
+    """One listener's protocol, on sockets that were opened for it."""
+
+    async def start(self, sockets: list[socket.socket]) -> None: ...
+
+    def adapt(self, listener: AnyListener) -> None:
+        """Other settings, of the same protocol: they hold for new sessions and the next mail of old ones."""
+        ...
+
+    def close(self) -> None:
+        """Take no new connections."""
+        ...
+
+    async def drain(self) -> None:
+        """Return when the last session has ended; sessions are told to end at their next command."""
+        ...
+
+
+Maker = Callable[[str, AnyListener], Door]  # from a door's name and its settings
+
+
+@dataclass(slots=True)
+class _Open:
+    listener: AnyListener
+    sockets: list[socket.socket]
+    door: Door
+    name: str
+
+
+class Doors:
+    """All open doors, by address."""
+
+    def __init__(self, handed: Mapping[str, list[socket.socket]]) -> None:
+        self._handed = handed
+        self._open: dict[Address, _Open] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def names(self) -> list[str]:
+        return [one.name for one in self._open.values()]
+
+    @property
+    def addresses(self) -> dict[str, list[Address]]:
+        """Where one can really connect, by protocol."""
+        found: dict[str, list[Address]] = {}
+        for one in self._open.values():
+            found.setdefault(one.listener.protocol, []).extend(where(opened) for opened in one.sockets)
+        return found
+
+    async def arrange(self, listeners: tuple[AnyListener, ...], make: Maker) -> None:
+        """Have these listeners open and no others. Raises SocketError; then everything is as it was."""
+        wanted = {address: listener for listener in listeners for address in listener.listen}
+        fresh = self._bind([address for address in wanted if address not in self._open])
+        for address in [address for address in self._open if address not in wanted]:
+            self._retire(self._open.pop(address), with_sockets=True)
+        for address, listener in wanted.items():
+            before = self._open.get(address)
+            if before is not None and before.listener.protocol == listener.protocol:
+                before.door.adapt(listener)
+                before.listener = listener
+                continue
+            if before is not None:
+                self._retire(before, with_sockets=False)
+            await self._start(address, listener, before.sockets if before else fresh[address], make)
+
+    async def close(self, seconds: float) -> None:
+        """Take no new connections, and give sessions `seconds` to end."""
+        for address in list(self._open):
+            self._retire(self._open.pop(address), with_sockets=True)
+        if self._ending:
+            _, late = await asyncio.wait(self._ending, timeout=seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning("sessions-cut", doors=len(late), after=seconds)
+
+    def _bind(self, addresses: list[Address]) -> dict[Address, list[socket.socket]]:
+        opened: dict[Address, list[socket.socket]] = {}
+        try:
+            for address in addresses:
+                opened[address] = open_sockets(address, self._handed)
+        except SocketError:
+            for sockets in opened.values():
+                _close(sockets)
+            raise
+        return opened
+
+    async def _start(
+        self, address: Address, listener: AnyListener, sockets: list[socket.socket], make: Maker
+    ) -> None:
+        name = f"{listener.protocol} {where(sockets[0])}"
+        door = make(name, listener)
+        await door.start([opened.dup() for opened in sockets])
+        self._open[address] = _Open(listener, sockets, door, name)
+
+    def _retire(self, one: _Open, *, with_sockets: bool) -> None:
+        one.door.close()
+        if with_sockets:
+            _close(one.sockets)
+        task = asyncio.ensure_future(_drained(one.door.drain()))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+async def _drained(waiting: Awaitable[None]) -> None:
+    await waiting
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for opened in sockets:
+        opened.close()

@@ -1,0 +1,246 @@
+"""Service: the mail process. Built from a configuration, started, reloaded, drained.
+
+`start` raises what a postmaster should read (one sentence) and leaves nothing open. `reload` never raises:
+a broken configuration leaves the old generation in force and says so in log and status. `stop` takes no
+new mail, lets the mail in hand come to its end for up to `DRAIN` seconds, and writes what waits to be
+written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+
+from filterd import __version__
+from filterd.app.build import asker, pooled
+from filterd.app.children import Child
+from filterd.app.control import Control
+from filterd.app.doors import Door, Doors
+from filterd.app.entrances import open_http, open_smtp
+from filterd.app.health import Health, Level, Vitals, conclude, report
+from filterd.app.hops import Hops
+from filterd.app.logs import message_line, set_up
+from filterd.app.metrics import CONTENT_TYPE, Metrics
+from filterd.app.sockets import SocketError, inherited
+from filterd.app.state import Bypass, StateError, prepare
+from filterd.config.load import Loaded
+from filterd.engine.engine import Engine
+from filterd.engine.pool import PoolError
+from filterd.frontends.http import Answer
+from filterd.frontends.settings import AnyListener, HttpListener, SmtpListener
+from filterd.net import Dns
+from filterd.record import Record
+from filterd.store import QuarantineClass, Store, StoreError
+from filterd.yamlfile import DocumentError
+
+log = structlog.get_logger("filterd")
+
+DRAIN = 30.0
+WATCH = 1.0  # seconds between two looks at the bypass file
+
+TROUBLE = (DocumentError, PoolError, SocketError, StateError, StoreError, OSError, ValueError)
+
+
+class Service:
+    """The running service."""
+
+    def __init__(self, loaded: Loaded, reread: Callable[[], Loaded]) -> None:
+        self.loaded = loaded
+        self._reread = reread
+        self._stack = AsyncExitStack()
+        self._bypass = Bypass(loaded.config.state)
+        self._hops = Hops()
+        self._doors = Doors(inherited())
+        self._children: list[Child] = []
+        self._reloading = asyncio.Lock()
+        self._reload_failed: str | None = None
+        self.metrics = Metrics(self._gauges)
+        self.store: Store
+        self.engine: Engine
+        self._dns: Dns
+
+    @property
+    def doors(self) -> Doors:
+        return self._doors
+
+    async def start(self, children: list[Child] | None = None) -> None:
+        """Everything up and every door open; raises one of `TROUBLE`."""
+        try:
+            await self._start(children or [])
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def _start(self, children: list[Child]) -> None:
+        config, stack = self.loaded.config, self._stack
+        set_up(config.log)
+        secret = prepare(config.state)
+        self.store = Store.open(config.store, config.retention)
+        stack.callback(self.store.close)
+        self._dns = Dns(config.dns)
+        stack.push_async_callback(self._close_dns)
+        self.engine = Engine(
+            await pooled(self.loaded, asker(self._dns)), self.store, self._recorded, mark_key=secret
+        )
+        stack.push_async_callback(self._close_workers)
+        self.engine.bypass = self._bypass.said() is not None
+        self._hops.take(config)
+        stack.push_async_callback(self._hops.aclose)
+        control = Control(config.state, self.status)
+        await control.start()
+        stack.push_async_callback(control.stop)
+        for child in children:
+            child.start()
+            stack.push_async_callback(child.stop)
+        self._children = children
+        watcher = asyncio.create_task(self._watch())
+        stack.callback(watcher.cancel)
+        await self._doors.arrange(config.listeners, self._make)
+        stack.push_async_callback(self._doors.close, DRAIN)
+        generation = self.engine.generation.ids
+        log.info(
+            "started",
+            version=__version__,
+            config=self.loaded.document.file if self.loaded.document else "embedded defaults",
+            generation=generation.config,
+            ruleset=generation.ruleset,
+            model=generation.model,
+            doors=self._doors.names,
+        )
+
+    async def stop(self) -> None:
+        """Drain and end."""
+        log.info("stopping", mails=self.engine.load["mails"])
+        await self._stack.aclose()
+        log.info("stopped")
+
+    async def reload(self) -> bool:
+        """Take over the configuration as it is on disk now. False: it is broken, and the old one goes on."""
+        async with self._reloading:
+            try:
+                await self._reload(self._reread())
+            except TROUBLE as error:
+                self._reload_failed = str(error).replace("\n", "; ")
+                log.error("reload-failed", why=self._reload_failed)
+                return False
+            self._reload_failed = None
+            log.info("reloaded", generation=self.loaded.hash, doors=self._doors.names)
+            return True
+
+    async def _reload(self, loaded: Loaded) -> None:
+        old = self.loaded.config
+        for name in ("state", "database"):
+            if getattr(old, name) != getattr(loaded.config, name):
+                raise ValueError(f"{name} cannot change while the service runs; restart it")
+        dns = self._dns if loaded.config.dns == old.dns else Dns(loaded.config.dns)
+        generation = await pooled(loaded, asker(dns))
+        before = self.loaded
+        try:
+            self._hops.take(loaded.config)
+            self.loaded = loaded
+            await self._doors.arrange(loaded.config.listeners, self._make)
+        except TROUBLE:
+            self.loaded = before
+            await generation.judges.close()
+            raise
+        set_up(loaded.config.log)
+        await self.engine.swap(generation)
+        if dns is not self._dns:
+            old_dns, self._dns = self._dns, dns
+            await old_dns.aclose()
+
+    def _make(self, name: str, listener: AnyListener) -> Door:
+        if isinstance(listener, SmtpListener):
+            return open_smtp(name, listener, lambda: self.loaded.config, self.engine, self._hops)
+        if isinstance(listener, HttpListener):
+            return open_http({"/healthy": self._healthy, "/metrics": self._scraped})
+        raise SocketError(f"{name}: this version of filterd has no {listener.protocol} listener")
+
+    def _recorded(self, record: Record) -> None:
+        self.metrics.record(record)
+        log.info("message", **message_line(record))
+
+    async def health(self) -> Health:
+        """What is wrong now."""
+        config, judges = self.loaded.config, self.engine.generation.judges
+        counts, _ = await asyncio.to_thread(self.store.stats)
+        undelivered = sum(one.count for one in counts if one.klass is QuarantineClass.UNDELIVERED)
+        return conclude(
+            Vitals(
+                workers_alive=judges.alive,
+                workers_wanted=judges.size,
+                store=self.store.health(),
+                next_hops=await self._hops.health(config),
+                bypass=self._bypass.said(),
+                enforcing=config.enforce,
+                undelivered=undelivered,
+                children_down=[child.name for child in self._children if not child.steady],
+                reload_failed=self._reload_failed,
+            )
+        )
+
+    async def status(self) -> dict[str, Any]:
+        """All that `filterd status` shows."""
+        generation = self.engine.generation
+        return report(
+            await self.health(),
+            version=__version__,
+            config=self.loaded.document.file if self.loaded.document else None,
+            generation={
+                "config": self.loaded.hash,
+                "ruleset": generation.ids.ruleset,
+                "model": generation.ids.model,
+            },
+            doors=self._doors.names,
+            workers={"alive": generation.judges.alive, "wanted": generation.judges.size},
+            load=self.engine.load,
+            bypass=self._bypass.said(),
+        )
+
+    async def _healthy(self) -> Answer:
+        health = await self.health()
+        body = json.dumps(report(health)).encode() + b"\n"
+        return Answer(503 if health.level is Level.DOWN else 200, "application/json", body)
+
+    async def _scraped(self) -> Answer:
+        return Answer(200, CONTENT_TYPE, self.metrics.text())
+
+    def _gauges(self) -> dict[str, float]:
+        judges, counters = self.engine.generation.judges, self.store.counters
+        return {
+            "workers_alive": judges.alive,
+            "worker_deaths": judges.deaths,
+            "bypass": float(self.engine.bypass),
+            "store_well": float(self.store.health() is None),
+            "records_lost": counters.lost_records,
+            "dns_questions": self._dns.counts.asked,
+            "dns_answers_cached": self._dns.counts.cached,
+            "dns_failures": self._dns.counts.failed,
+            **{f"load_{name}": value for name, value in self.engine.load.items()},
+        }
+
+    async def _watch(self) -> None:
+        """Follow the bypass file; while it is there, say so every minute."""
+        said_at = 0.0
+        while True:
+            now = asyncio.get_running_loop().time()
+            said = self._bypass.said()
+            if self.engine.bypass != (said is not None):
+                self.engine.bypass, said_at = said is not None, 0.0
+                if said is None:
+                    log.warning("bypass-off", text="mail is filtered again")
+            if said is not None and now - said_at >= 60:
+                log.warning("bypass-on", text="every message passes unfiltered", since=said)
+                said_at = now
+            await asyncio.sleep(WATCH)
+
+    async def _close_workers(self) -> None:
+        await self.engine.generation.judges.close()
+
+    async def _close_dns(self) -> None:
+        await self._dns.aclose()
