@@ -1,0 +1,18 @@
+"""Fields that hosts on the way have added: how many hops there were, and which fields are verdicts of other filters."""
+
+from __future__ import annotations
+
+from filterd.mail.headers import Header, Headers, is_foreign
+
+
+def hops(headers: Headers) -> int:
+    """How many Received fields there are (RFC 5321 section 6.3 counts them to find loops)."""
+    return headers.total.get("received", 0)
+
+
+def foreign_verdicts(headers: Headers) -> tuple[Header, ...]:
+    """The fields `X-Spam-*`, `X-Filterd-*`, `X-Quarantine-*`, `X-Spamd-*`, all of them, with their exact spans.
+
+    An earlier filter wrote them, or a forger: they have no effect and are taken away from every copy.
+    """
+    return tuple(header for header in headers if header.name[:2] in ("X-", "x-") and is_foreign(header.name))
