@@ -1,0 +1,245 @@
+"""Quarantine: held mail found, read, deleted, and handed to whoever releases it. Blocks.
+
+An item is held, then released or deleted; its row stays until retention takes it. To release one,
+`claim_for_release` it: of several claimers one gets it, with a lease, so that a double click delivers once
+and a crash frees it again. The claim ends in `released` (the next hop said 250) or `release_failed` (the item
+is held as before). Every act is audited in its own transaction. Acts on many items take turns with other
+writers.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
+
+from filterd.decision import Edits
+from filterd.store import rows
+from filterd.store.audit import note
+from filterd.store.database import Database
+from filterd.store.history import finding_is, split_address, within
+from filterd.store.schema import bodies, item_findings, items
+from filterd.store.search import BUDGET, Ask, Page, containing, only, own, page
+from filterd.store.words import OPEN, Claim, ItemState, QuarantineFilter, QuarantineItem
+from filterd.value import unpack
+
+BATCH = 250  # items that one transaction changes
+LEASE = 300.0  # seconds that a releaser has
+HELD = QuarantineFilter()
+
+
+class Quarantine:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(
+        self,
+        wanted: QuarantineFilter = HELD,
+        limit: int = 50,
+        before: int | None = None,
+        budget: float | None = BUDGET,
+    ) -> Page[QuarantineItem]:
+        """A page of items, newest first. With a budget (seconds) a page may come short; see `Page`."""
+        floor = rows.key_at(rows.milliseconds(wanted.since)) if wanted.since else 0
+        with self._database.read() as connection:
+            asks = self._asks(connection, wanted)
+            if asks is None:
+                return Page([])
+            found, following = page(
+                connection, items, asks, limit=limit, before=before, floor=floor, budget=budget
+            )
+        return Page([rows.item_from(row) for row in found], following)
+
+    def each(self, wanted: QuarantineFilter = HELD) -> Iterator[QuarantineItem]:
+        """Every item that matches, newest first."""
+        found = self.find(wanted, 1000, budget=None)
+        yield from found
+        while found.next is not None:
+            found = self.find(wanted, 1000, found.next, budget=None)
+            yield from found
+
+    def get(self, id_: str) -> QuarantineItem | None:
+        with self._database.read() as connection:
+            row = connection.execute(select(items).where(items.c.id == id_)).first()
+        return rows.item_from(row) if row else None
+
+    def raw(self, id_: str) -> bytes | None:
+        """The message as it was received; None when it is gone."""
+        stored = select(bodies.c.data).join(items, items.c.body == bodies.c.digest)
+        with self._database.read() as connection:
+            data = connection.execute(stored.where(items.c.id == id_)).scalar()
+        return None if data is None else rows.unsqueeze(data)
+
+    def edits(self, id_: str) -> Edits | None:
+        """What delivery would have changed in the message, if whoever held it said so."""
+        with self._database.read() as connection:
+            data = connection.execute(select(items.c.edits).where(items.c.id == id_)).scalar()
+        return None if data is None else unpack(data, Edits)
+
+    def delete(self, ids: Iterable[str], by: str) -> list[str]:
+        """Delete items that are held; the ids of those that were. One being released is left alone."""
+        return self._change(ids, by, "deleted", items.c.state == ItemState.HELD.value)
+
+    def undelete(self, ids: Iterable[str], by: str) -> list[str]:
+        """Hold again what was deleted and whose message is still there; the ids of those that are."""
+        twin = items.alias("twin")
+        held_anew = exists(
+            select(twin.c.key).where(
+                twin.c.open == 1,
+                twin.c.digest == items.c.digest,
+                twin.c.sender == items.c.sender,
+                twin.c.recipient == items.c.recipient,
+            )
+        )
+        kept = and_(items.c.state == ItemState.DELETED.value, items.c.body.is_not(None), ~held_anew)
+        return self._change(ids, by, "undeleted", kept)
+
+    def claim_for_release(self, id_: str, by: str, lease: float = LEASE) -> Claim | None:
+        """The right to deliver this item; None when it is gone, or another has that right now.
+
+        Give it back with `released` or `release_failed` before `until`; after that it is anybody's again.
+        """
+        stamp, token = rows.now(), secrets.token_hex(16)
+        until = stamp + int(lease * 1000)
+        free = or_(
+            items.c.state == ItemState.HELD.value,
+            and_(items.c.state == ItemState.RELEASING.value, items.c.due <= stamp),
+        )
+        taken = (
+            update(items)
+            .where(items.c.id == id_, items.c.open == 1, items.c.body.is_not(None), free)
+            .values(
+                state=ItemState.RELEASING.value,
+                state_at=stamp,
+                state_by=rows.clean(by, 200),
+                claim=token,
+                due=until,
+                tries=items.c.tries + 1,
+            )
+        )
+        with self._database.write() as connection:
+            if connection.execute(taken).rowcount != 1:
+                return None
+            row = connection.execute(select(items).where(items.c.id == id_)).one()
+        return Claim(rows.item_from(row), token, rows.moment(until))
+
+    def released(self, claim: Claim, reply: str) -> bool:
+        """The next hop has it. False when the claim was lost to another."""
+        values = {"state": ItemState.RELEASED.value, "open": 0, "reply": rows.clean(reply), "due": None}
+        return self._settle(claim, "released", values)
+
+    def release_failed(self, claim: Claim, reason: str, retry_at: datetime.datetime | None = None) -> bool:
+        """The next hop did not take it; it is held as before, and `due` names it again at `retry_at`."""
+        due = rows.milliseconds(retry_at) if retry_at else None
+        values = {"state": ItemState.HELD.value, "reply": rows.clean(reason), "due": due}
+        return self._settle(claim, "release-failed", values)
+
+    def due(self, moment: datetime.datetime | None = None, limit: int = 100) -> list[QuarantineItem]:
+        """Items whose release is to be tried now: its time has come, or its releaser has gone."""
+        stamp = rows.milliseconds(moment) if moment else rows.now()
+        wanted = (
+            select(items).where(items.c.due <= stamp, items.c.open == 1).order_by(items.c.due).limit(limit)
+        )
+        with self._database.read() as connection:
+            return [rows.item_from(row) for row in connection.execute(wanted)]
+
+    def _settle(self, claim: Claim, what: str, values: dict[str, Any]) -> bool:
+        mine = and_(items.c.id == claim.item.id, items.c.claim == claim.token)
+        change = update(items).where(mine, items.c.state == ItemState.RELEASING.value)
+        with self._database.write() as connection:
+            done = connection.execute(change.values(values | {"state_at": rows.now(), "claim": ""})).rowcount
+            if done:
+                note(connection, claim.item.state_by, what, [claim.item.id], values["reply"])
+        return done == 1
+
+    def _change(self, ids: Iterable[str], by: str, what: str, condition: ColumnElement[bool]) -> list[str]:
+        state = ItemState.DELETED if what == "deleted" else ItemState.HELD
+        values = {
+            "state": state.value,
+            "open": 1 if state in OPEN else 0,
+            "state_by": rows.clean(by, 200),
+            "due": None,
+        }
+        changed: list[str] = []
+
+        def change(connection: Connection, batch: list[str]) -> None:
+            chosen = select(items.c.id).where(items.c.id.in_(batch), condition)
+            some = list(connection.execute(chosen).scalars())
+            done = update(items).where(items.c.id.in_(some)).values(values | {"state_at": rows.now()})
+            connection.execute(done)
+            note(connection, by, what, some)
+            changed.extend(some)
+
+        in_turns(self._database, ids, change)
+        return changed
+
+    def _asks(self, connection: Connection, wanted: QuarantineFilter) -> list[Ask] | None:
+        """What the filter asks, the most telling first; None when nothing can match."""
+        column = items.c
+        asks = [
+            own(items, (column[name], value))
+            for name, value in (("record", wanted.record), ("message_id", wanted.message_id))
+            if value
+        ]
+        asks += self._parties(wanted)
+        if wanted.finding:
+            finding = finding_is(connection, items, item_findings, wanted.finding)
+            if finding is None:
+                return None
+            asks.append(finding)
+        for name, value in (("ruleset", wanted.ruleset), ("model", wanted.model)):
+            if value:
+                asks.append(own(items, (column[name], value)))
+        return asks + _states(wanted) + within(items, wanted)
+
+    def _parties(self, wanted: QuarantineFilter) -> list[Ask]:
+        precise: list[Ask] = []
+        broad: list[Ask] = []
+        for name, value in (("recipient", wanted.recipient), ("sender", wanted.sender)):
+            if not value:
+                continue
+            address, domain = split_address(value)
+            if address:
+                precise.append(own(items, (items.c[f"{name}_key"], address)))
+            elif name == "recipient":
+                broad.append(own(items, (items.c.recipient_domain, domain)))
+            else:
+                broad += [
+                    only(items.c.sender_domain == domain),
+                    containing(self._database.dialect, items, f"@{domain}"),
+                ]
+        if wanted.text:
+            precise.append(containing(self._database.dialect, items, wanted.text))
+        return precise + broad
+
+
+def _states(wanted: QuarantineFilter) -> list[Ask]:
+    states = set(wanted.states)
+    asks = []
+    opened = {1 if state in OPEN else 0 for state in states}
+    same = [(items.c.open, opened.pop())] if len(opened) == 1 else []
+    if wanted.klass and same:
+        asks.append(own(items, (items.c.klass, wanted.klass.value), *same))
+    elif wanted.klass:
+        asks.append(only(items.c.klass == wanted.klass.value))
+    elif same:
+        asks.append(own(items, *same))
+    if states != set(OPEN) and states != set(ItemState):
+        asks.append(only(items.c.state.in_([state.value for state in wanted.states])))
+    return asks
+
+
+def in_turns(database: Database, ids: Iterable[str], change: Callable[[Connection, list[str]], None]) -> None:
+    """Do `change` to ids in batches, each a transaction of its own, with room for others' between them."""
+    rest = iter(ids)
+    while batch := list(itertools.islice(rest, BATCH)):
+        started = time.monotonic()
+        with database.write() as connection:
+            change(connection, batch)
+        if len(batch) == BATCH:
+            time.sleep(max(0.005, time.monotonic() - started))

@@ -1,0 +1,229 @@
+"""Retention: what is too old, or too much, goes; in small bites, so that nobody waits for long.
+
+`expire` works for about as long as its budget and says what went and whether there is more. Each bite is a
+transaction of its own. A body goes with the last item or record that needs it. Nothing younger than its age
+limit ever goes by age: see `schema` on keys.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, select, update
+
+from filterd.store import rows
+from filterd.store.database import Database
+from filterd.store.schema import (
+    audit,
+    bodies,
+    delivered,
+    item_findings,
+    items,
+    marks,
+    names,
+    record_data,
+    record_findings,
+    record_recipients,
+    records,
+    tallies,
+)
+from filterd.store.settings import RetentionSettings
+from filterd.store.words import ItemState, QuarantineClass
+from filterd.value import Value
+
+BITE = 250  # items in one transaction
+RECORDS = 500
+PAGES = 2_000  # free pages that go back to the file system in one transaction
+DELETED_KEPT = 3600.0  # seconds that the body of a deleted item can still be asked back
+AUDIT_KEPT = 400 * 86_400_000  # ms
+TALLIES_KEPT = 3 * 366 * 24  # hours
+_HOUR = 3_600_000
+
+
+class Expired(Value):
+    """What went, and whether there is more to do."""
+
+    items: int = 0
+    records: int = 0
+    bodies: int = 0
+    pages: int = 0
+    more: bool = False
+
+
+def expire(database: Database, settings: RetentionSettings, now: int, budget: float, grace: float) -> Expired:
+    """See the module. `now` in milliseconds, `budget` and `grace` in seconds."""
+    ends = time.monotonic() + budget
+    went = {"items": 0, "records": 0, "bodies": 0, "pages": 0}
+    for name, bite in _Expiry(database, settings, now, grace).bites():
+        took = 1
+        while took:
+            started = time.monotonic()
+            with database.write() as connection:
+                took, freed = bite(connection)
+            went[name] += took
+            went["bodies"] += freed
+            if took and time.monotonic() >= ends:
+                return Expired(went["items"], went["records"], went["bodies"], went["pages"], True)
+            time.sleep(min(0.02, time.monotonic() - started) if took else 0)
+    return Expired(went["items"], went["records"], went["bodies"], went["pages"])
+
+
+class _Expiry:
+    """What retention asks for at one moment. A bite takes a little and says what: (rows, bodies freed)."""
+
+    def __init__(self, database: Database, settings: RetentionSettings, now: int, grace: float) -> None:
+        self._dialect = database.dialect
+        self._settings = settings
+        self._now = now
+        self._deleted_before = now - int(grace * 1000)
+
+    def bites(self) -> Iterator[tuple[str, Bite]]:
+        """Everything that can go, in order, under the name of its count; each until it takes nothing."""
+        for klass in QuarantineClass:
+            own, of_class = self._settings.classes.get(klass), items.c.klass == klass.value
+            cutoff = self._key(self._settings.age(klass))
+            for opened in (1, 0):
+                yield "items", self._older(and_(of_class, items.c.open == opened, items.c.key < cutoff))
+            if own and own.count is not None:
+                yield "items", self._over(of_class, func.count(), own.count, lambda _row: 1)
+            if own and own.size is not None:
+                yield "items", self._over(of_class, func.sum(items.c.stored), own.size, _stored)
+        if self._settings.size is not None:
+            yield (
+                "items",
+                self._over(items.c.open == 1, func.sum(items.c.stored), self._settings.size, _stored),
+            )
+        yield "bodies", self._deleted_bodies
+        yield "records", self._old_records
+        yield "bodies", self._kept_messages
+        yield "bodies", self._small_things
+        yield "pages", lambda connection: (self._dialect.give_back(connection, PAGES), 0)
+
+    def _key(self, age: float) -> int:
+        return rows.key_at(max(0, self._now - int(age * 1000)))
+
+    def _older(self, condition: ColumnElement[bool]) -> Bite:
+        chosen = _OLDEST.where(condition, items.c.due.is_(None)).limit(BITE)
+        return lambda connection: self._purge(connection, connection.execute(chosen).all())
+
+    def _over(
+        self, of_class: ColumnElement[bool], measure: Any, allowed: int, weight: Callable[[Any], int]
+    ) -> Bite:
+        """The oldest held items of a class, while it holds more than it is allowed."""
+        held = and_(of_class, items.c.open == 1)
+        excess: list[int] = []
+
+        def bite(connection: Connection) -> tuple[int, int]:
+            if not excess:
+                excess.append(int(connection.execute(select(measure).where(held)).scalar() or 0) - allowed)
+            chosen = []
+            if excess[0] > 0:
+                for row in connection.execute(_OLDEST.where(held, items.c.due.is_(None)).limit(BITE)):
+                    chosen.append(row)
+                    excess[0] -= weight(row)
+                    if excess[0] <= 0:
+                        break
+            return self._purge(connection, chosen)
+
+        return bite
+
+    def _purge(self, connection: Connection, chosen: Sequence[Any]) -> tuple[int, int]:
+        if not chosen:
+            return 0, 0
+        gone = items.c.key.in_([row.key for row in chosen])
+        self._dialect.forget_text(connection, items, gone)
+        ids = _name_ids(connection, {name for row in chosen for name in row.findings.split()})
+        pairs = [
+            {"n": ids[name], "k": row.key} for row in chosen for name in row.findings.split() if name in ids
+        ]
+        if pairs:
+            mine = and_(item_findings.c.name == bindparam("n"), item_findings.c.key == bindparam("k"))
+            connection.execute(delete(item_findings).where(mine), pairs)
+        connection.execute(delete(items).where(gone))
+        return len(chosen), _drop_bodies(connection, {row.body for row in chosen if row.body})
+
+    def _deleted_bodies(self, connection: Connection) -> tuple[int, int]:
+        """Items that were deleted a while ago let go of their bodies; their rows stay."""
+        old = and_(
+            items.c.state == ItemState.DELETED.value,
+            items.c.body.is_not(None),
+            items.c.state_at <= self._deleted_before,
+        )
+        chosen = connection.execute(select(items.c.key, items.c.body).where(old).limit(BITE)).all()
+        connection.execute(update(items).where(items.c.key.in_([key for key, _ in chosen])).values(body=None))
+        return len(chosen), _drop_bodies(connection, {body for _, body in chosen}) - len(chosen)
+
+    def _old_records(self, connection: Connection) -> tuple[int, int]:
+        last = self._last_record(connection)
+        if last is None:
+            return 0, 0
+        gone = records.c.key <= last
+        used = select(records.c.body).where(gone, records.c.body.is_not(None))
+        held = set(connection.execute(used).scalars())
+        self._dialect.forget_text(connection, records, gone)
+        every_name = record_findings.c.name.in_(select(names.c.id))
+        connection.execute(delete(record_findings).where(every_name, record_findings.c.key <= last))
+        connection.execute(delete(record_recipients).where(record_recipients.c.key <= last))
+        connection.execute(delete(record_data).where(record_data.c.key <= last))
+        took = connection.execute(delete(records).where(gone)).rowcount
+        return took, _drop_bodies(connection, held)
+
+    def _last_record(self, connection: Connection) -> int | None:
+        """The key up to which records go in this bite; None when none does."""
+        oldest = select(records.c.key).order_by(records.c.key).limit(RECORDS)
+        old = (
+            connection.execute(oldest.where(records.c.key < self._key(self._settings.history)))
+            .scalars()
+            .all()
+        )
+        if old or self._settings.records is None:
+            return int(old[-1]) if old else None
+        excess = int(connection.execute(select(func.count()).select_from(records)).scalar_one())
+        excess -= self._settings.records
+        if excess <= 0:
+            return None
+        return int(connection.execute(oldest.limit(min(excess, RECORDS))).scalars().all()[-1])
+
+    def _kept_messages(self, connection: Connection) -> tuple[int, int]:
+        """Records let go of the messages that were kept beside them."""
+        old = and_(records.c.body.is_not(None), records.c.key < self._key(self._settings.message))
+        chosen = connection.execute(select(records.c.key, records.c.body).where(old).limit(RECORDS)).all()
+        connection.execute(
+            update(records).where(records.c.key.in_([key for key, _ in chosen])).values(body=None)
+        )
+        return len(chosen), _drop_bodies(connection, {body for _, body in chosen}) - len(chosen)
+
+    def _small_things(self, connection: Connection) -> tuple[int, int]:
+        connection.execute(delete(marks).where(marks.c.expires < self._now))
+        connection.execute(delete(delivered).where(delivered.c.expires < self._now))
+        connection.execute(delete(tallies).where(tallies.c.hour < self._now // _HOUR - TALLIES_KEPT))
+        old = (
+            select(audit.c.id).where(audit.c.time < self._now - AUDIT_KEPT).order_by(audit.c.time).limit(BITE)
+        )
+        connection.execute(delete(audit).where(audit.c.id.in_(old)))
+        return 0, 0
+
+
+Bite = Callable[[Connection], tuple[int, int]]
+_OLDEST = select(items.c.key, items.c.body, items.c.findings, items.c.stored).order_by(items.c.key)
+
+
+def _stored(row: Any) -> int:
+    return int(row.stored)
+
+
+def _name_ids(connection: Connection, wanted: Iterable[str]) -> dict[str, int]:
+    found = connection.execute(select(names.c.name, names.c.id).where(names.c.name.in_(list(wanted))))
+    return dict(found.tuples().all())
+
+
+def _drop_bodies(connection: Connection, digests: Iterable[str]) -> int:
+    """Delete the bodies among these that nothing needs any more; how many."""
+    unused = and_(
+        bodies.c.digest.in_(list(digests)),
+        ~exists(select(items.c.key).where(items.c.body == bodies.c.digest)),
+        ~exists(select(records.c.key).where(records.c.body == bodies.c.digest)),
+    )
+    return connection.execute(delete(bodies).where(unused)).rowcount

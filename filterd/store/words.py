@@ -1,0 +1,185 @@
+"""The words of the store: what is held, what is found again, and how the store says no.
+
+Values only; nothing here knows a database.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+
+import msgspec
+
+from filterd.decision import Action, Edits
+from filterd.value import Value
+
+
+class StoreError(Exception):
+    """The store cannot do what it was asked; the text is one sentence for the postmaster."""
+
+
+class StoreUnavailable(StoreError):
+    """Not now: locked, read-only, failing. Nothing was written; the same request may succeed later."""
+
+
+class StoreFull(StoreUnavailable):
+    """The floor of free space is reached, or the disk is full. Nothing was written."""
+
+
+class QuarantineClass(enum.StrEnum):
+    """Why an item is there, as retention and permission to release see it."""
+
+    SPAM = "spam"
+    VIRUS = "virus"
+    POLICY = "policy"
+    UNDELIVERED = "undelivered"  # the next hop refused it when we could no longer say so
+    SPLIT = "split"  # would be refused, but one reply spoke for several recipients
+    UNJUDGED = "unjudged"
+
+
+class ItemState(enum.StrEnum):
+    HELD = "held"
+    RELEASING = "releasing"  # one releaser has it, until its lease ends
+    RELEASED = "released"
+    DELETED = "deleted"  # the row stays until retention takes it
+
+
+OPEN = (ItemState.HELD, ItemState.RELEASING)
+
+
+class Held(Value):
+    """One recipient's copy that is to be kept back."""
+
+    recipient: str  # as in the envelope
+    klass: QuarantineClass
+    text: str = ""  # why, one sentence for a person
+    edits: Edits | None = None  # what delivery would have changed
+
+
+class QuarantineItem(Value, kw_only=True):
+    """One held copy: a message for one recipient."""
+
+    id: str
+    record: str  # the record's id
+    time: datetime.datetime
+    sender: str
+    recipient: str
+    from_: str = msgspec.field(default="", name="from")
+    subject: str = ""
+    message_id: str = ""
+    klass: QuarantineClass = msgspec.field(name="class")
+    state: ItemState
+    state_at: datetime.datetime
+    state_by: str = ""
+    text: str = ""
+    reason: str = ""
+    score: float = 0.0
+    findings: tuple[str, ...] = ()
+    size: int = 0  # bytes of the raw message
+    client: str = ""
+    ruleset: str = ""
+    model: str = ""
+    digest: str = ""
+    reply: str = ""  # what the next hop, or the network, last said about a release
+    tries: int = 0
+    due: datetime.datetime | None = None  # held: the next try of its release; releasing: the end of the lease
+    stored: bool = True  # the message itself is still there
+    sender_parameters: tuple[str, ...] = ()
+    recipient_parameters: tuple[str, ...] = ()
+
+
+class HistoryRow(Value, kw_only=True):
+    """One message as the history lists it; `History.show` has all of it."""
+
+    id: str
+    time: datetime.datetime
+    sender: str
+    recipients: tuple[str, ...] = ()
+    from_: str = msgspec.field(default="", name="from")
+    subject: str = ""
+    message_id: str = ""
+    action: Action
+    reason: str = ""
+    score: float = 0.0
+    probability: float | None = None
+    client: str = ""
+    direction: str = ""
+    listener: str = ""
+    size: int = 0
+    queue_id: str = ""
+    ruleset: str = ""
+    model: str = ""
+
+
+class QuarantineFilter(Value, kw_only=True):
+    """Which items. A field at its default does not ask; the others must all hold.
+
+    `sender` and `recipient` are an address, or a domain with or without its @. `text` is part of the subject,
+    the From header, an address or the message id, upper and lower case alike.
+    """
+
+    states: tuple[ItemState, ...] = OPEN
+    klass: QuarantineClass | None = None
+    finding: str = ""
+    ruleset: str = ""
+    model: str = ""
+    sender: str = ""
+    recipient: str = ""
+    message_id: str = ""
+    record: str = ""
+    text: str = ""
+    since: datetime.datetime | None = None
+    until: datetime.datetime | None = None
+
+
+class HistoryFilter(Value, kw_only=True):
+    """Which messages; read as `QuarantineFilter` is."""
+
+    action: Action | None = None
+    reason: str = ""
+    finding: str = ""
+    ruleset: str = ""
+    model: str = ""
+    sender: str = ""
+    recipient: str = ""
+    message_id: str = ""
+    queue_id: str = ""
+    client: str = ""
+    direction: str = ""
+    listener: str = ""
+    text: str = ""
+    since: datetime.datetime | None = None
+    until: datetime.datetime | None = None
+
+
+class Claim(Value):
+    """The right to release one item until `until`; the token goes back with the outcome."""
+
+    item: QuarantineItem
+    token: str
+    until: datetime.datetime
+
+
+class Tally(Value):
+    """How many messages met an action (and reason) in one hour."""
+
+    hour: datetime.datetime
+    action: str
+    reason: str
+    count: int
+
+
+class ClassCount(Value, kw_only=True):
+    """How much of one quarantine class is held."""
+
+    klass: QuarantineClass = msgspec.field(name="class")
+    count: int
+    size: int  # bytes as stored
+
+
+class AuditLine(Value):
+    time: datetime.datetime
+    who: str
+    what: str
+    item: str
+    detail: str = ""
