@@ -81,6 +81,14 @@ class Position(enum.StrEnum):
     AFTER_QUEUE = "after-queue"
 
 
+class TlsUse(enum.StrEnum):
+    """What an SMTP listener does with the site's certificate, when there is one."""
+
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+    OFF = "off"
+
+
 class Listener(Settings):
     """What every door has."""
 
@@ -113,7 +121,15 @@ class SmtpListener(TrustingListener):
         Position.BEFORE_QUEUE, description="after-queue never refuses: reject becomes quarantine."
     )
     xclient: bool = Field(False, description="Pass the client on to the next hop with XCLIENT.")
-    proxy_protocol: bool = Field(False, description="Trusted peers start with a PROXY line (HAProxy).")
+    proxy_protocol: bool = Field(
+        False,
+        description="Connections start with a PROXY header (HAProxy); only trusted peers may connect.",
+    )
+    lmtp: bool = Field(False, description="Speak LMTP (RFC 2033): a reply for each recipient.")
+    tls: TlsUse = Field(
+        TlsUse.STARTTLS, description="starttls: offered; implicit: from the first byte, as on port 465; off."
+    )
+    require_tls: bool = Field(False, description="Take no mail before TLS is on.")
 
 
 class MilterListener(Listener):

@@ -1,0 +1,74 @@
+"""Admission: who may connect. And AbuseLog: who was told to go, in a log that floods cannot fill.
+
+Counts only; time comes as an argument, in seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from filterd.frontends.smtp import replies
+from filterd.frontends.smtp.settings import SmtpLimits
+from filterd.reply import Reply
+
+_MINUTE = 60.0
+_QUIET = 10.0  # seconds between two log lines about the same thing
+
+
+class Admission:
+    """Connections by address, now and in this minute."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+        self._recent: Counter[str] = Counter()
+        self._minute = 0.0
+
+    def enter(self, address: str | None, limits: SmtpLimits, now: float) -> Reply | None:
+        """None: it is in, and must `leave` when it closes. Else why not. Do not ask about trusted peers."""
+        if now - self._minute >= _MINUTE:
+            self._recent.clear()
+            self._minute = now
+        key = group(address)
+        self._recent[key] += 1
+        if self._recent[key] > limits.connection_rate:
+            return replies.TOO_FAST
+        if self._open[key] >= limits.connections_per_address:
+            return replies.TOO_MANY_FROM_YOU
+        self._open[key] += 1
+        return None
+
+    def leave(self, address: str | None) -> None:
+        key = group(address)
+        self._open[key] -= 1
+        if self._open[key] <= 0:
+            del self._open[key]
+
+
+def group(address: str | None) -> str:
+    """What counts as one address: an IPv4 address, an IPv6 /64."""
+    if address is None or ":" not in address:
+        return address or ""
+    ip = ip_address(address)
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None:
+        return ip.exploded[:19]
+    return str(getattr(ip, "ipv4_mapped", ip))
+
+
+class AbuseLog:
+    """One line about each kind of abuse in ten seconds, saying how many it stands for."""
+
+    def __init__(self, logger: Any, listener: str) -> None:
+        self._logger = logger
+        self._listener = listener
+        self._quiet_until: dict[str, float] = {}
+        self._unsaid: Counter[str] = Counter()
+
+    def note(self, what: str, peer: str | None, now: float) -> None:
+        if now < self._quiet_until.get(what, 0.0):
+            self._unsaid[what] += 1
+            return
+        self._quiet_until[what] = now + _QUIET
+        more = self._unsaid.pop(what, 0)
+        self._logger.warning("abuse", what=what, peer=peer or "", listener=self._listener, more=more)

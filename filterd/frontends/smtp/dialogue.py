@@ -1,0 +1,330 @@
+"""Dialogue: SMTP as a conversation of verbs and replies, apart from sockets and time.
+
+Each verb returns its Reply; the protocol alone writes. MAIL and RCPT are asked of the next hop in step, so
+that its refusals are the client's answers; at DATA that conversation is given back before a byte is read, so
+that a slow client holds no connection of the next hop. Then the filter decides, and `SmtpDelivery` opens a
+transaction for each copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+
+from filterd.frontends.settings import TlsUse
+from filterd.frontends.smtp import commands, identity, replies
+from filterd.frontends.smtp.client import Client, relayed
+from filterd.frontends.smtp.commands import Path
+from filterd.frontends.smtp.data import Collector, Memory, Trouble
+from filterd.frontends.smtp.delivery import SmtpDelivery, TraceLine
+from filterd.frontends.smtp.door import Caller, Door
+from filterd.frontends.smtp.identity import XCLIENT_ATTRIBUTES, XFORWARD_ATTRIBUTES, Said
+from filterd.frontends.smtp.settings import BareNewline
+from filterd.frontends.smtp.trace import loops, protocol_word, received_line
+from filterd.frontends.smtp.work import Work
+from filterd.ids import new_id
+from filterd.mail.envelope import Envelope, Recipient
+from filterd.relay.hop import Handover, Transaction
+from filterd.reply import Reply
+
+log = structlog.get_logger("filterd.smtp")
+
+# What the next hop must have for us to announce it. When it cannot be reached all is announced, and MAIL asks
+# again: a client that may not send 8-bit mail because we were blind for a moment would bounce it.
+_PASSED_ON = ("PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
+_REFUSALS = {
+    Trouble.SIZE: replies.TOO_LARGE,
+    Trouble.NUL: replies.NUL_IN_DATA,
+    Trouble.BARE: replies.BARE_IN_DATA,
+    Trouble.STORAGE: replies.NO_STORAGE,
+}
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What all sessions of a listener share."""
+
+    memory: Memory
+    work: set[asyncio.Task[Any]] = field(default_factory=set)  # mails between their final dot and their end
+
+
+@dataclass(slots=True)
+class _Mail:
+    """An open transaction."""
+
+    id: str
+    door: Door  # the one it was begun under, whatever is reloaded meanwhile
+    sender: Path
+    handover: Handover
+    transaction: Transaction
+    recipients: list[Recipient] = field(default_factory=list)
+    domains: set[str] = field(default_factory=set)
+
+    @property
+    def utf8(self) -> bool:
+        return self.sender.value("SMTPUTF8") is not None
+
+
+class Dialogue:
+    """One session."""
+
+    def __init__(self, door: Callable[[], Door], caller: Caller, traffic: Traffic) -> None:
+        self._current = door
+        self._traffic = traffic
+        self.door = door()
+        self.client = Client(caller, caller.trusted(self.door.trusted))
+        self.tls: str | None = None  # protocol and cipher
+        self._extended = False
+        self._announced: dict[str, str] = {}
+        self._largest = self.door.limits.message_size
+        self._blind = False  # the next hop could not be asked what it has
+        self._mail: _Mail | None = None
+
+    @property
+    def within_mail(self) -> bool:
+        return self._mail is not None
+
+    def greeting(self) -> Reply:
+        """Also the answer to XCLIENT, which goes back to the start."""
+        protocol = "LMTP" if self.door.settings.lmtp else "ESMTP"
+        return Reply(220, f"{self.door.site.hostname} {protocol} filterd")
+
+    async def hello(self, verb: str, argument: str) -> Reply:
+        if (verb == "LHLO") != self.door.settings.lmtp:
+            return replies.UNKNOWN_COMMAND  # RFC 2033 section 4.1
+        helo = commands.parse_hello(argument)
+        if isinstance(helo, Reply):
+            return helo
+        await self.abandon()
+        self.door = self._current()
+        self.client.helo = helo
+        self._extended = verb != "HELO"
+        await self._look_ahead()
+        if not self._extended:
+            return Reply(250, self.door.site.hostname)
+        keywords = [f"{keyword} {value}".rstrip() for keyword, value in self._announced.items()]
+        return Reply(250, "\n".join([self.door.site.hostname, *keywords]))
+
+    async def mail(self, argument: str) -> Reply:
+        refusal = self._before_mail()
+        if refusal is not None:
+            return refusal
+        if self._blind and self._extended:
+            await self._look_ahead()
+            if self._blind:
+                return replies.HOP_UNKNOWN
+        path = commands.parse_mail(argument, self._announced)
+        if isinstance(path, Reply):
+            return path
+        if int(path.value("SIZE") or 0) > self._largest:
+            return replies.TOO_LARGE  # RFC 1870 section 6.1
+        door = self.door = self._current()
+        handover = self.client.handover
+        mail = _Mail(new_id(), door, path, handover, door.hop.transaction(handover))
+        early = await self._screen(mail, ())
+        if early is not None:
+            return early
+        reply = await mail.transaction.mail(path.address, path.parameters)
+        if reply.ok:
+            self._mail = mail
+        else:
+            await mail.transaction.close()
+        return replies.passed_on(reply)
+
+    async def rcpt(self, argument: str) -> Reply:
+        mail = self._mail
+        if mail is None:
+            return replies.NEED_MAIL
+        path = commands.parse_rcpt(argument, self._announced, utf8=mail.utf8)
+        if isinstance(path, Reply):
+            return path
+        if not self.client.may_relay(mail.door.site) and relayed(path, mail.door.site):
+            return replies.NO_RELAY
+        if len(mail.recipients) >= mail.door.limits.recipients:
+            return replies.TOO_MANY_RECIPIENTS  # RFC 5321 section 4.5.3.1.10
+        recipient = Recipient(path.address, path.parameters)
+        early = await self._screen(mail, (recipient,))
+        if early is not None:
+            return early
+        reply = await mail.transaction.rcpt(recipient)
+        if reply.ok:
+            mail.recipients.append(recipient)
+            mail.domains.add(path.domain)
+        return replies.passed_on(reply)
+
+    async def data(self, argument: str) -> Reply:
+        """354 when the data may come; the next hop's connection has been given back by then."""
+        mail = self._mail
+        if argument:
+            return replies.NO_ARGUMENT
+        if mail is None:
+            return replies.NEED_MAIL
+        if not mail.recipients:
+            return replies.NEED_RCPT
+        if len(self._traffic.work) >= mail.door.limits.messages:
+            return replies.TOO_MUCH_MAIL
+        await mail.transaction.reset()
+        await mail.transaction.close()
+        return replies.GO_AHEAD
+
+    def collector(self) -> Collector:
+        normalize = self.door.site.bare_newline is BareNewline.NORMALIZE
+        return Collector(self._largest, self._traffic.memory, normalize=normalize, spool=self.door.spool)
+
+    async def finish(self, collector: Collector, gone: asyncio.Future[None]) -> tuple[Reply, ...]:
+        """The answer to the final dot: one reply, with LMTP one for each accepted recipient (RFC 2033).
+
+        It comes within the deadline. When that passes, or `gone` says that the client left, no copy is sent
+        any more. Takes the collector over.
+        """
+        mail = self._mail
+        assert mail is not None
+        envelope = self._envelope(mail)
+        trace = self._trace(mail, envelope)
+        self._mail = self.client.xforward = None
+        each = len(mail.recipients) if mail.door.settings.lmtp else 1
+        try:
+            refusal = _REFUSALS.get(collector.trouble) if collector.trouble else None
+            raw = b"" if refusal else collector.message()
+        except OSError as error:
+            log.error("spool-failed", id=mail.id, why=str(error))
+            refusal, raw = replies.NO_STORAGE, b""
+        if refusal is None and loops(raw, envelope, mail.door.site.hostname):
+            refusal = replies.LOOP
+        if refusal is not None:
+            collector.close()
+            log.info("refused-data", id=mail.id, listener=envelope.listener, reply=str(refusal))
+            return (replies.about(refusal, mail.id),) * each
+        delivery = SmtpDelivery(
+            envelope,
+            mail.door.hop,
+            mail.handover,
+            trace,
+            may_refuse=mail.door.before_queue,
+            replies_each=mail.door.settings.lmtp,
+        )
+        work = Work(mail.door.filter, envelope, raw, delivery, enforce=mail.door.settings.enforce)
+        task = work.start(collector.close)
+        self._traffic.work.add(task)
+        task.add_done_callback(self._traffic.work.discard)
+        return await work.answer(gone, mail.door.site.deadline)
+
+    async def reset(self, argument: str) -> Reply:
+        if argument:
+            return replies.NO_ARGUMENT
+        await self.abandon()
+        return replies.OK
+
+    async def xclient(self, argument: str) -> Reply:
+        said = self._said(argument, XCLIENT_ATTRIBUTES, self.client.xclient)
+        if isinstance(said, Reply):
+            return said
+        await self.abandon()
+        self.client.xclient = said
+        self.client.helo = ""
+        return self.greeting()
+
+    async def xforward(self, argument: str) -> Reply:
+        said = self._said(argument, XFORWARD_ATTRIBUTES, self.client.xforward)
+        if isinstance(said, Reply):
+            return said
+        self.client.xforward = said
+        return replies.OK
+
+    def may_start_tls(self, argument: str) -> Reply:
+        """220 when TLS may begin."""
+        if argument:
+            return replies.NO_ARGUMENT
+        if self.tls:
+            return replies.TLS_ALREADY
+        return replies.READY_FOR_TLS if self._offers_tls else replies.NOT_IMPLEMENTED
+
+    async def secured(self, tls: str) -> None:
+        """TLS is on: what was said before it is forgotten (RFC 3207 section 4.2)."""
+        await self.abandon()
+        self.tls = tls
+        self.client.helo = ""
+        self.client.xclient = None
+
+    async def abandon(self) -> None:
+        """Forget the open transaction, here and at the next hop; nothing of it reaches the next one."""
+        mail, self._mail = self._mail, None
+        self.client.xforward = None
+        if mail is not None:
+            await mail.transaction.reset()
+            await mail.transaction.close()
+
+    @property
+    def _offers_tls(self) -> bool:
+        return self.door.tls is not None and self.door.settings.tls is TlsUse.STARTTLS and not self.tls
+
+    def _before_mail(self) -> Reply | None:
+        if not self.client.helo:
+            return replies.NEED_HELLO
+        if self.door.settings.require_tls and not self.tls:
+            return replies.NEED_TLS
+        return replies.NESTED_MAIL if self._mail is not None else None
+
+    def _said(self, argument: str, allowed: tuple[str, ...], before: Said | None) -> Said | Reply:
+        if not self.client.trusted:
+            return replies.NOT_TRUSTED
+        if self._mail is not None:
+            return replies.NOT_WITHIN_MAIL
+        return identity.parse_attributes(argument, allowed, before or Said())
+
+    async def _look_ahead(self) -> None:
+        """Learn what the next hop has, and so what we announce and take."""
+        ours = self.door.limits.message_size
+        capabilities = await self.door.hop.capabilities()
+        self._blind = capabilities is None
+        self._largest = min(ours, capabilities.size or ours) if capabilities else ours
+        self._announced = {}
+        if not self._extended:
+            return
+        for keyword in _PASSED_ON:
+            if capabilities is None or capabilities.has(keyword):
+                self._announced[keyword] = str(self._largest) if keyword == "SIZE" else ""
+        if self._offers_tls:
+            self._announced["STARTTLS"] = ""
+        if self.client.trusted:
+            self._announced["XCLIENT"] = " ".join(XCLIENT_ATTRIBUTES)
+            self._announced["XFORWARD"] = " ".join(XFORWARD_ATTRIBUTES)
+
+    async def _screen(self, mail: _Mail, recipients: tuple[Recipient, ...]) -> Reply | None:
+        """The filter's early answer, where we may refuse; about one recipient at a time."""
+        if not mail.door.before_queue:
+            return None
+        early = await mail.door.filter.screen(self._envelope(mail, recipients))
+        return replies.about(early, mail.id) if early is not None else None
+
+    def _envelope(self, mail: _Mail, recipients: Sequence[Recipient] | None = None) -> Envelope:
+        client, door = self.client, mail.door
+        lmtp, user = door.settings.lmtp, client.user
+        return Envelope(
+            id=mail.id,
+            received_at=datetime.datetime.now(datetime.UTC),
+            listener=door.name,
+            peer=client.caller.address,
+            client=mail.handover.client,
+            sender=mail.sender.address,
+            recipients=tuple(mail.recipients if recipients is None else recipients),
+            sender_parameters=mail.sender.parameters,
+            protocol=protocol_word(
+                lmtp=lmtp, extended=self._extended, tls=bool(self.tls), user=bool(user), utf8=mail.utf8
+            ),
+            tls=self.tls,
+            user=user,
+            direction=client.direction(door.site, mail.domains),
+            queue_id=mail.handover.queue_id,
+        )
+
+    def _trace(self, mail: _Mail, envelope: Envelope) -> TraceLine:
+        helo, name, address = self.client.traced
+        hostname = mail.door.site.hostname
+        return partial(received_line, envelope, helo=helo, name=name, address=address, hostname=hostname)

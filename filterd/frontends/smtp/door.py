@@ -1,0 +1,52 @@
+"""Door: one listener and all that stands behind it; what a session is given, and what a reload replaces."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filterd.frontends import Filter
+from filterd.frontends.settings import Position, SmtpListener
+from filterd.frontends.smtp.settings import Site, SmtpLimits
+from filterd.relay.hop import NextHop
+from filterd.settings import Networks
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    name: str  # Envelope.listener
+    settings: SmtpListener
+    limits: SmtpLimits
+    site: Site
+    hop: NextHop
+    filter: Filter
+    tls: ssl.SSLContext | None = None
+    spool: Path | None = None  # folder of large messages in work; None is the system's
+    trusted: Networks = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trusted", self.settings.trust)
+
+    @property
+    def before_queue(self) -> bool:
+        return self.settings.position is Position.BEFORE_QUEUE
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who speaks to us, as far as the sockets and a PROXY header tell."""
+
+    address: str | None  # of the socket's other end; None on a Unix socket
+    port: int | None = None
+    proxied: bool = False  # a trusted proxy speaks for `client`
+    client: str | None = None  # whom it speaks for; None when it does not say
+
+    @property
+    def speaker(self) -> str | None:
+        """The host whose words we hear."""
+        return self.client if self.proxied else self.address
+
+    def trusted(self, networks: Networks) -> bool:
+        """May it speak for others? A Unix socket has the permissions of its file."""
+        return networks.hold(self.speaker) if self.proxied or self.address is not None else True

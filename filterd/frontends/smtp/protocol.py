@@ -1,0 +1,402 @@
+"""SmtpProtocol: one connection. The only file that knows aiosmtpd.
+
+aiosmtpd gives the class, the table of verbs (`smtp_NAME`) and their calling; reading, writing and time are
+ours, because its DATA loop costs ten times what a bulk reader does, its timer sleeps through DATA, and its
+replies have no enhanced codes. Commands are answered in order, and what a pipelining client asked at once is
+answered in one write.
+
+The handler task is never cancelled from outside: a client that leaves, a timeout and a shutdown all end the
+waiting for its next words with `Gone`. Whatever ends it, the transaction is given up and the connection
+closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import ssl
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from aiosmtpd.smtp import SMTP
+
+from filterd.frontends.smtp import replies
+from filterd.frontends.smtp.commands import parse_line
+from filterd.frontends.smtp.data import Collector
+from filterd.frontends.smtp.dialogue import Dialogue
+from filterd.frontends.smtp.door import Caller
+from filterd.frontends.smtp.inbox import Inbox
+from filterd.reply import Reply
+
+if TYPE_CHECKING:
+    from filterd.frontends.smtp.server import SmtpServer
+
+log = structlog.get_logger("filterd.smtp")
+
+_MOST_UNREAD = 1 << 16  # octets of commands that may wait while one is obeyed
+_CLOSING = 10.0  # seconds that a closing connection may take to send what is left
+_IDLE_VERBS = frozenset(
+    ("NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO", "LHLO", "XCLIENT", "XFORWARD")
+)
+_OTHER_PROTOCOLS = frozenset(("GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PROPFIND", "PRI", "HOST:"))
+
+
+class Gone(Exception):
+    """The client will say nothing more."""
+
+
+class Stage(enum.Enum):
+    COMMAND = enum.auto()  # it is the client's turn
+    DATA = enum.auto()
+    WORK = enum.auto()  # it is ours
+    CLOSING = enum.auto()
+
+
+class SmtpProtocol(SMTP):
+    """One client's connection to a `SmtpServer`."""
+
+    def __init__(self, server: SmtpServer, caller: Caller | None = None) -> None:
+        super().__init__(None, hostname=server.door.site.hostname, loop=server.loop)
+        self.caller = caller  # known beforehand when a PROXY header was read
+        self.stage = Stage.WORK
+        self.since = 0.0  # when the stage began
+        self.retiring = False
+        self.wire: asyncio.Transport
+        self.task: asyncio.Task[None]
+        self._server = server
+        self._dialogue: Dialogue
+        self._inbox = Inbox()
+        self._out = bytearray()
+        self._gone: asyncio.Future[None] = self.loop.create_future()
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._collector: Collector | None = None
+        self._line_since: float | None = None
+        self._window = (0.0, 0)  # when the data's rate was measured last, and what had come by then
+        self._idle = 0
+        self._bad = 0
+        self._ended = False
+
+    def __dir__(self) -> list[str]:
+        """aiosmtpd searches its instances for verbs at every connection; it need see nothing else."""
+        return _VERBS
+
+    @property
+    def idle(self) -> bool:
+        """Waiting for a client that has no transaction open."""
+        return self.stage is Stage.COMMAND and not self._dialogue.within_mail
+
+    # what the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.wire = cast(asyncio.Transport, transport)
+        self.caller = self.caller or _caller(transport)
+        self._dialogue = Dialogue(lambda: self._server.door, self.caller, self._server.traffic)
+        if tls := transport.get_extra_info("ssl_object"):
+            self._dialogue.tls = _describe(tls)
+        self._enter(Stage.WORK)
+        self.task = self._handler_coroutine = self.loop.create_task(self._handle_client())
+
+    def data_received(self, data: bytes) -> None:
+        if self._collector is not None:
+            after = self._collector.feed(data)
+            if after is None:
+                return
+            self._collector, data = None, after
+        self._inbox.feed(data)
+        if self._line_since is None:
+            self._line_since = self.loop.time()
+        if len(self._inbox) > _MOST_UNREAD and self.stage is Stage.WORK and not self.wire.is_closing():
+            self.wire.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        self._leave()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._leave()
+        self._writable.set()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    # what the server calls
+
+    def check(self, now: float) -> None:
+        """Called every second or so: cut who is too slow."""
+        limits = self._dialogue.door.limits
+        spent = now - self.since
+        match self.stage:
+            case Stage.COMMAND:
+                late = self._line_since is not None and now - self._line_since > limits.line_timeout
+                if late or spent > limits.command_timeout:
+                    self.dismiss(replies.TIMED_OUT, "slow command" if late else None)
+            case Stage.DATA:
+                if spent > limits.data_timeout or self._below_rate(now):
+                    self.dismiss(replies.TOO_SLOW, "slow data")
+            case Stage.WORK:
+                if not self._writable.is_set() and spent > limits.command_timeout:
+                    self.wire.abort()
+            case Stage.CLOSING:
+                if spent > _CLOSING:
+                    self.wire.abort()
+
+    def retire(self) -> None:
+        """Close when the open transaction has ended; at once when there is none."""
+        self.retiring = True
+        if self.idle:
+            self.dismiss(replies.SHUTTING_DOWN)
+
+    def dismiss(self, reply: Reply, abuse: str | None = None) -> None:
+        """Say a last word and close."""
+        if abuse:
+            self._note(abuse)
+        self._out += replies.render(reply)
+        self._close()
+        self._leave()
+
+    # the conversation
+
+    async def _handle_client(self) -> None:
+        try:
+            refusal = self._server.enter(self)
+            if refusal is not None:
+                self._say(refusal)
+            else:
+                await self._converse()
+        except Gone:
+            pass
+        except Exception:
+            log.exception("session-failed", listener=self._server.name)
+            self._say(replies.INTERNAL_ERROR)
+        finally:
+            await self._dialogue.abandon()
+            self._close()
+            self._server.leave(self)
+
+    async def _converse(self) -> None:
+        self._say(self._dialogue.greeting())
+        while not self._ended:
+            line = await self._line()
+            await self._obey(line)
+
+    async def _line(self) -> bytes | Reply:
+        """The next line of the client. What was answered goes out when there is nothing left to answer."""
+        while True:
+            line = self._inbox.take()
+            if line is not None:
+                self._line_since = self.loop.time() if self._inbox.within_line else None
+                return line
+            if self.retiring and not self._dialogue.within_mail:
+                self.dismiss(replies.SHUTTING_DOWN)
+                raise Gone
+            await self._flush()
+            await self._await_client(Stage.COMMAND)
+
+    async def _obey(self, line: bytes | Reply) -> None:
+        command = parse_line(line) if isinstance(line, bytes) else line
+        if isinstance(command, Reply):
+            return self._answer(command)
+        if command.verb in _OTHER_PROTOCOLS:
+            return self._end(replies.NOT_SMTP, "not SMTP")
+        if command.verb in _IDLE_VERBS:
+            self._idle += 1
+            if self._idle > self._dialogue.door.limits.idle_commands:
+                return self._end(replies.TOO_MANY_IDLE, "idle commands")
+        method = self._smtp_methods.get(command.verb)
+        if method is None:
+            return self._answer(replies.UNKNOWN_COMMAND)
+        await method(command.argument)
+
+    async def smtp_EHLO(self, argument: str) -> None:
+        self._answer(await self._dialogue.hello("EHLO", argument))
+
+    async def smtp_HELO(self, argument: str) -> None:
+        self._answer(await self._dialogue.hello("HELO", argument))
+
+    async def smtp_LHLO(self, argument: str) -> None:
+        self._answer(await self._dialogue.hello("LHLO", argument))
+
+    async def smtp_MAIL(self, argument: str | None) -> None:
+        self._answer(await self._dialogue.mail(argument or ""))
+
+    async def smtp_RCPT(self, argument: str | None) -> None:
+        self._answer(await self._dialogue.rcpt(argument or ""))
+
+    async def smtp_DATA(self, argument: str) -> None:
+        reply = await self._dialogue.data(argument)
+        self._answer(reply)
+        if reply is not replies.GO_AHEAD:
+            return
+        await self._flush()
+        collector = await self._receive()
+        for answer in await self._dialogue.finish(collector, self._gone):
+            self._say(answer)
+            if answer.ok:
+                self._idle = self._bad = 0
+
+    async def smtp_RSET(self, argument: str) -> None:
+        self._answer(await self._dialogue.reset(argument))
+
+    async def smtp_NOOP(self, argument: str) -> None:
+        self._say(replies.OK)
+
+    async def smtp_VRFY(self, argument: str) -> None:
+        self._answer(replies.CANNOT_VERIFY if argument else replies.BAD_PARAMETER)
+
+    async def smtp_EXPN(self, argument: str) -> None:
+        self._answer(replies.NOT_IMPLEMENTED)
+
+    async def smtp_AUTH(self, argument: str) -> None:
+        self._answer(replies.NOT_IMPLEMENTED)
+
+    async def smtp_HELP(self, argument: str) -> None:
+        self._say(replies.HELP)
+
+    async def smtp_QUIT(self, argument: str) -> None:
+        self._end(replies.BYE)
+
+    async def smtp_XCLIENT(self, argument: str) -> None:
+        self._answer(await self._dialogue.xclient(argument))
+
+    async def smtp_XFORWARD(self, argument: str) -> None:
+        self._answer(await self._dialogue.xforward(argument))
+
+    async def smtp_PROXY(self, argument: str) -> None:
+        """Who is to be believed said it before the greeting."""
+        self._end(replies.NOT_TRUSTED, "PROXY")
+
+    async def smtp_STARTTLS(self, argument: str) -> None:
+        door = self._dialogue.door
+        reply = self._dialogue.may_start_tls(argument)
+        self._answer(reply)
+        if reply is not replies.READY_FOR_TLS or door.tls is None:
+            return
+        await self._flush()
+        self._inbox.take_all()  # RFC 3207 section 4.2: what was said before TLS was said by anybody
+        try:
+            transport = await self.loop.start_tls(
+                self.wire, self, door.tls, server_side=True,
+                ssl_handshake_timeout=door.limits.handshake_timeout, ssl_shutdown_timeout=_CLOSING,
+            )  # fmt: skip
+        except (OSError, ssl.SSLError) as error:
+            self._note("TLS handshake")
+            raise Gone from error
+        if transport is None:
+            raise Gone
+        self.wire = transport
+        await self._dialogue.secured(_describe(transport.get_extra_info("ssl_object")))
+
+    async def _receive(self) -> Collector:
+        """The data up to its end; the collector is closed when the client leaves before that."""
+        collector = self._dialogue.collector()
+        try:
+            after = collector.feed(self._inbox.take_all())
+            if after is not None:
+                self._inbox.feed(after)
+            else:
+                self._collector = collector
+                self._window = self.loop.time(), 0
+                while self._collector is not None:
+                    await self._await_client(Stage.DATA)
+        except BaseException:
+            self._collector = None
+            collector.close()
+            raise
+        self._line_since = self.loop.time() if self._inbox.within_line else None
+        return collector
+
+    def _answer(self, reply: Reply) -> None:
+        """Say it, and end the session of somebody who talks too much nonsense."""
+        self._say(reply)
+        if 500 <= reply.code <= 504:
+            self._bad += 1
+            if self._bad > self._dialogue.door.limits.bad_commands:
+                self._end(replies.TOO_MANY_BAD, "bad commands")
+
+    def _say(self, reply: Reply) -> None:
+        self._out += replies.render(reply)
+        self._ended = self._ended or reply.code == 421  # RFC 5321 section 3.8
+
+    def _end(self, reply: Reply, abuse: str | None = None) -> None:
+        self._say(reply)
+        self._ended = True
+        if abuse:
+            self._note(abuse)
+
+    def _note(self, abuse: str) -> None:
+        self._server.abuse.note(abuse, self.caller.speaker if self.caller else None, self.loop.time())
+
+    # waiting and writing
+
+    async def _await_client(self, stage: Stage) -> None:
+        """Wait until the client said something; raises Gone when it will not."""
+        if self._gone.done():
+            raise Gone
+        if stage is not self.stage:
+            self._enter(stage)
+        if not self.wire.is_closing() and not self.wire.is_reading():
+            self.wire.resume_reading()
+        self._waiter = self.loop.create_future()
+        await self._waiter
+        if self._gone.done():
+            raise Gone
+        if stage is not Stage.DATA or self._collector is None:
+            self._enter(Stage.WORK)
+
+    async def _flush(self) -> None:
+        if self._out:
+            self.wire.write(bytes(self._out))
+            self._out.clear()
+        if not self._writable.is_set():
+            await self._writable.wait()
+
+    def _below_rate(self, now: float) -> bool:
+        limits, (since, before) = self._dialogue.door.limits, self._window
+        received = self._collector.received if self._collector else 0
+        if now - since < limits.data_window:
+            return False
+        self._window = now, received
+        return received - before < limits.data_rate * (now - since)
+
+    def _enter(self, stage: Stage) -> None:
+        self.stage = stage
+        self.since = self.loop.time()
+
+    def _close(self) -> None:
+        if self.stage is not Stage.CLOSING:
+            self._enter(Stage.CLOSING)
+            if self._out and not self.wire.is_closing():
+                self.wire.write(bytes(self._out))
+            self._out.clear()
+            self.wire.close()
+
+    def _leave(self) -> None:
+        if not self._gone.done():
+            self._gone.set_result(None)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+_VERBS = [name for name in vars(SmtpProtocol) if name.startswith("smtp_")]
+
+
+def _caller(transport: asyncio.BaseTransport) -> Caller:
+    peer: Any = transport.get_extra_info("peername")
+    if isinstance(peer, tuple):
+        address, port = peer[:2]
+        return Caller(address.partition("%")[0].removeprefix("::ffff:"), port)
+    return Caller(None)
+
+
+def _describe(tls: Any) -> str:
+    cipher = tls.cipher()
+    return f"{tls.version()} {cipher[0]}" if cipher else str(tls.version())
