@@ -33,9 +33,9 @@ def setup_of(config: Config) -> Setup:
     )
 
 
-async def pooled(loaded: Loaded, ask: Ask) -> Generation:
+async def pooled(loaded: Loaded, ask: Ask, workers: int | None = None) -> Generation:
     """A generation with its own worker processes, all of them ready."""
-    pool = Pool(setup_of(loaded.config), loaded.config.workers or default_size())
+    pool = Pool(setup_of(loaded.config), workers or loaded.config.workers or default_size())
     await pool.start()
     return _generation(loaded, pool, ask)
 

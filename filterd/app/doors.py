@@ -26,8 +26,8 @@ class Door(Protocol):
 
     async def start(self, sockets: list[socket.socket]) -> None: ...
 
-    def adapt(self, listener: AnyListener) -> None:
-        """Other settings, of the same protocol: they hold for new sessions and the next mail of old ones."""
+    def adapt(self, listener: AnyListener) -> bool:
+        """Other settings, from the next mail on. False: with these it must be opened anew."""
         ...
 
     def close(self) -> None:
@@ -78,9 +78,7 @@ class Doors:
             self._retire(self._open.pop(address), with_sockets=True)
         for address, listener in wanted.items():
             before = self._open.get(address)
-            if before is not None and before.listener.protocol == listener.protocol:
-                before.door.adapt(listener)
-                before.listener = listener
+            if before is not None and _adapted(before, listener):
                 continue
             if before is not None:
                 self._retire(before, with_sockets=False)
@@ -123,6 +121,13 @@ class Doors:
         task = asyncio.ensure_future(_drained(one.door.drain()))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+
+def _adapted(one: _Open, listener: AnyListener) -> bool:
+    if one.listener.protocol != listener.protocol or not one.door.adapt(listener):
+        return False
+    one.listener = listener
+    return True
 
 
 async def _drained(waiting: Awaitable[None]) -> None:

@@ -3,14 +3,65 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 
+from filterd.app.hops import Hops
+from filterd.config.model import Config
+from filterd.frontends import Filter
 from filterd.frontends.http import HttpDoor, Route
-from filterd.frontends.settings import AnyListener
+from filterd.frontends.settings import AnyListener, SmtpListener
+from filterd.frontends.smtp.server import SmtpServer
+from filterd.frontends.smtp.settings import Site
+from filterd.frontends.smtp.tls import server_context
+
+
+class SmtpEntrance:
+    """An smtp listener. `config` gives the configuration that is in force."""
+
+    def __init__(
+        self, name: str, listener: SmtpListener, config: Callable[[], Config], filter: Filter, hops: Hops
+    ) -> None:
+        self._listener = listener
+        self._config = config
+        self._hops = hops
+        now = config()
+        self._server = SmtpServer(
+            listener,
+            limits=now.limits,
+            site=site_of(now),
+            hop=hops.give(now, listener.relay, xclient=listener.xclient),
+            filter=filter,
+            tls=_tls(now),
+            name=name,
+        )
+
+    async def start(self, sockets: list[socket.socket]) -> None:
+        await self._server.start(sockets)
+
+    def adapt(self, listener: AnyListener) -> bool:
+        if not isinstance(listener, SmtpListener) or _before_smtp(listener) != _before_smtp(self._listener):
+            return False
+        now = self._config()
+        self._server.adopt(
+            settings=listener,
+            limits=now.limits,
+            site=site_of(now),
+            hop=self._hops.give(now, listener.relay, xclient=listener.xclient),
+            tls=_tls(now),
+        )
+        self._listener = listener
+        return True
+
+    def close(self) -> None:
+        self._server.close()
+
+    async def drain(self) -> None:
+        await self._server.drain()
 
 
 class HttpEntrance:
-    """An http listener."""
+    """An http listener; its routes ask the service, which knows the configuration in force."""
 
     def __init__(self, routes: Mapping[str, Route]) -> None:
         self._door = HttpDoor(routes)
@@ -18,8 +69,8 @@ class HttpEntrance:
     async def start(self, sockets: list[socket.socket]) -> None:
         await self._door.start(sockets)
 
-    def adapt(self, listener: AnyListener) -> None:
-        """Its routes ask the service, which knows its configuration."""
+    def adapt(self, listener: AnyListener) -> bool:
+        return True
 
     def close(self) -> None:
         self._door.close()
@@ -28,5 +79,22 @@ class HttpEntrance:
         """An answer takes less time than the shutdown around it."""
 
 
-def open_http(routes: Mapping[str, Route]) -> HttpEntrance:
-    return HttpEntrance(routes)
+def site_of(config: Config) -> Site:
+    """What every smtp listener knows of the site."""
+    return Site(
+        hostname=config.hostname,
+        domains=frozenset(config.domains),
+        internal=config.networks.ours,
+        bare_newline=config.bare_newline,
+        deadline=config.deadline,
+    )
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    certificate = config.tls.certificate
+    return server_context(certificate, config.tls.key) if certificate is not None else None
+
+
+def _before_smtp(listener: SmtpListener) -> tuple[object, ...]:
+    """What a running listener cannot change: it comes before the first word of SMTP."""
+    return listener.proxy_protocol, listener.tls

@@ -21,7 +21,7 @@ from filterd.app.build import asker, pooled
 from filterd.app.children import Child
 from filterd.app.control import Control
 from filterd.app.doors import Door, Doors
-from filterd.app.entrances import open_http, open_smtp
+from filterd.app.entrances import HttpEntrance, SmtpEntrance
 from filterd.app.health import Health, Level, Vitals, conclude, report
 from filterd.app.hops import Hops
 from filterd.app.logs import message_line, set_up
@@ -150,15 +150,18 @@ class Service:
             raise
         set_up(loaded.config.log)
         await self.engine.swap(generation)
+        for child in self._children:
+            await child.stop()
+            child.start()
         if dns is not self._dns:
             old_dns, self._dns = self._dns, dns
             await old_dns.aclose()
 
     def _make(self, name: str, listener: AnyListener) -> Door:
         if isinstance(listener, SmtpListener):
-            return open_smtp(name, listener, lambda: self.loaded.config, self.engine, self._hops)
+            return SmtpEntrance(name, listener, lambda: self.loaded.config, self.engine, self._hops)
         if isinstance(listener, HttpListener):
-            return open_http({"/healthy": self._healthy, "/metrics": self._scraped})
+            return HttpEntrance({"/healthy": self._healthy, "/metrics": self._scraped})
         raise SocketError(f"{name}: this version of filterd has no {listener.protocol} listener")
 
     def _recorded(self, record: Record) -> None:

@@ -1,8 +1,8 @@
 """The `filterd` command: one file per command, imported only when that command is asked for.
 
-A module `filterd.cli.NAME` offers either `command`, a function that is the whole command, or `app`, a Typer
-with subcommands. Whatever goes wrong is one sentence on stderr and exit code 2; a traceback is a bug, is kept
-in a file, and the sentence says where.
+A module `filterd.cli.NAME` offers either `command`, a function that is the whole command, or `app`, a
+Typer with subcommands. Whatever goes wrong is one sentence on stderr and exit code 2; a traceback is a
+bug, is kept in a file, and the sentence says where.
 """
 
 from __future__ import annotations

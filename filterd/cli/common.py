@@ -1,7 +1,8 @@
 """What every command shares: its options, how it fails, and how it prints what strangers wrote.
 
-`Fail("one sentence")` ends a command with that sentence on stderr and exit code 2. Anything that a stranger
-may have written (subjects, addresses, file names) goes through `printable` before it meets a terminal.
+`Fail("one sentence")` ends a command with that sentence on stderr and exit code 2. Anything that a
+stranger may have written (subjects, addresses, file names) goes through `printable` before it meets a
+terminal.
 """
 
 from __future__ import annotations

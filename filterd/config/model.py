@@ -16,6 +16,7 @@ from filterd.classifier import ModelSettings
 from filterd.engine.settings import EngineSettings, OnError, WorkLimits
 from filterd.frontends.settings import AnyListener
 from filterd.frontends.smtp.settings import BareNewline, SmtpLimits
+from filterd.mail.domains import to_ascii
 from filterd.net import DnsSettings
 from filterd.policy import Policies, PolicySettings, ThresholdSettings
 from filterd.relay.settings import RelaySettings
@@ -151,6 +152,14 @@ class Config(Settings):
     on_error: OnError = Field(OnError.DEFER, description="What happens to mail during an outage of ours.")
     retention: RetentionSettings = Field(RetentionSettings(), description="How long what is kept.")
     log: LogSettings = Field(LogSettings(), description="The log goes to stderr, one line for each message.")
+
+    @field_validator("domains")
+    @classmethod
+    def _domains(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = next((domain for domain in domains if to_ascii(domain) is None), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong!r} is not a domain")
+        return tuple(to_ascii(domain) or domain for domain in domains)
 
     @field_validator("state", "database", mode="before")
     @classmethod

@@ -1,0 +1,77 @@
+"""Run a Service until it is told to end: signals, systemd's notifications, the event loop.
+
+SIGHUP reloads, SIGTERM and SIGINT drain, a second one of these ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filterd.app.children import Child
+from filterd.app.service import Service
+from filterd.config.load import Loaded
+
+T = TypeVar("T")
+
+
+def serve(path: Path | None, load: Callable[[], Loaded]) -> None:
+    """The service, from here to its end. Raises what starting raises: one of `service.TROUBLE`."""
+    in_loop(_serve(load(), load, [Child("jobs", "filterd.app.jobs", [str(path)] if path else [])]))
+
+
+async def _serve(loaded: Loaded, load: Callable[[], Loaded], children: list[Child]) -> None:
+    service = Service(loaded, load)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        notify("RELOADING=1")
+        await service.reload()
+        notify("READY=1")
+
+    def hang_up() -> None:
+        task = loop.create_task(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    def end() -> None:
+        if ended.is_set():
+            os._exit(1)
+        ended.set()
+
+    loop.add_signal_handler(signal.SIGTERM, end)
+    loop.add_signal_handler(signal.SIGINT, end)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    await service.start(children)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    notify("READY=1")
+    await ended.wait()
+    notify("STOPPING=1")
+    await service.stop()
+
+
+def in_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run on uvloop, where there is one."""
+    if sys.platform == "win32" or sys.implementation.name != "cpython":
+        return asyncio.run(work)
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def notify(state: str) -> None:
+    """Tell systemd (sd_notify(3)); nothing where it does not listen."""
+    name = os.environ.get("NOTIFY_SOCKET")
+    if not name:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
+        link.sendto(state.encode(), "\0" + name[1:] if name.startswith("@") else name)

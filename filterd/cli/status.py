@@ -1,0 +1,48 @@
+"""`filterd status`: is the service well?"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from filterd.app.control import ask
+from filterd.app.state import Bypass
+from filterd.cli.common import ConfigOption, JsonOption, print_json, read_config
+from filterd.printable import printable
+
+LEVELS = {"ok": 0, "degraded": 1, "down": 2}
+
+
+def command(config: ConfigOption = None, as_object: JsonOption = False) -> int:
+    """Exit code 0: well, 1: degraded, 2: down."""
+    state = read_config(config).state
+    report = ask(state)
+    if report is None:
+        report = {
+            "status": "down",
+            "down": [f"no service answers on {state}"],
+            "degraded": [],
+            "bypass": None,
+        }
+        if said := Bypass(state).said():
+            report["bypass"] = said
+    if as_object:
+        print_json(report)
+    else:
+        sys.stdout.writelines(f"{printable(line)}\n" for line in _lines(report))
+    return LEVELS.get(str(report.get("status")), 2)
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    lines = [str(report["status"])]
+    lines += [f"  {sentence}" for sentence in (*report["down"], *report["degraded"])]
+    if workers := report.get("workers"):
+        load = ", ".join(f"{name} {value}" for name, value in report["load"].items())
+        generation = ", ".join(f"{name} {value}" for name, value in report["generation"].items())
+        lines += [
+            f"  filterd {report['version']}, {report['config'] or 'embedded defaults'}",
+            f"  doors: {', '.join(report['doors'])}",
+            f"  workers: {workers['alive']} of {workers['wanted']}; in work: {load}",
+            f"  generation: {generation}",
+        ]
+    return lines
