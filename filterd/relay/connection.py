@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Go on under TLS (RFC 3207); raises ssl.SSLError and OSError."""
-        if not self._reader.idle or self._answers:
+        if not self._reader.idle or self._answers or not self.usable:
             raise ConnectionError("it sent more before TLS began")  # response injection, CVE-2011-0411
         assert self._transport is not None
         loop = asyncio.get_running_loop()
