@@ -51,7 +51,9 @@ class _FromLibraries(logging.Handler):
             text = record.getMessage()
         except (TypeError, ValueError):
             text = str(record.msg)
-        log.log(record.levelno, "library", logger=record.name, said=text)
+        error = record.exc_info[1] if record.exc_info else None
+        why = None if error is None else f"{type(error).__name__}: {error}"
+        log.log(record.levelno, "library", logger=record.name, said=text, why=why)
 
 
 def as_text(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
