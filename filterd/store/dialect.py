@@ -57,6 +57,7 @@ class Dialect(Protocol):
         self, of: Table, needle: str
     ) -> tuple[FromClause, ColumnElement[int], ColumnElement[bool]] | None: ...
     def give_back(self, connection: Connection, pages: int) -> int: ...
+    def optimise(self, connection: Connection) -> None: ...
     def failure(self, error: Exception) -> StoreError: ...
 
 
@@ -90,7 +91,13 @@ class Sqlite:
         @event.listens_for(engine, "connect")
         def connected(connection: Any, _record: object) -> None:
             connection.isolation_level = None  # we say BEGIN ourselves
-            for pragma in ("foreign_keys=ON", "temp_store=MEMORY", "journal_size_limit=67108864", *pragmas):
+            for pragma in (
+                "foreign_keys=ON",
+                "temp_store=MEMORY",
+                "journal_size_limit=67108864",
+                "secure_delete=FAST",
+                *pragmas,
+            ):
                 connection.execute(f"PRAGMA {pragma}")
 
         @event.listens_for(engine, "begin")
@@ -149,6 +156,10 @@ class Sqlite:
             # one page for each row that is fetched
             connection.exec_driver_sql(f"PRAGMA incremental_vacuum({surplus})").fetchall()
         return max(surplus, 0)
+
+    def optimise(self, connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA analysis_limit=400")
+        connection.exec_driver_sql("ANALYZE")
 
     def failure(self, error: Exception) -> StoreError:
         said = str(getattr(error, "orig", None) or error)
@@ -216,6 +227,9 @@ class Postgres:
     def give_back(self, connection: Connection, pages: int) -> int:
         """Nothing: autovacuum does."""
         return 0
+
+    def optimise(self, connection: Connection) -> None:
+        """Nothing, as above."""
 
     def failure(self, error: Exception) -> StoreError:
         said = " ".join(str(getattr(error, "orig", None) or error).split())

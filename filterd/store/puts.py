@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
-from filterd.decision import Edits
 from filterd.ids import new_id
 from filterd.mail.envelope import domain_of
 from filterd.record import Record
@@ -59,6 +58,24 @@ class Entry:
     headers: bytes | None = None  # compressed
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A message to be held for some recipients, and its record."""
+
+    record: Record
+    body: Body
+    held: Sequence[Held]
+
+    @property
+    def sender(self) -> str:
+        return rows.clean(self.record.envelope.sender, _ADDRESS)
+
+    @property
+    def identities(self) -> list[tuple[str, str, str]]:
+        """What makes each copy the same as one that is held already."""
+        return [(self.body.digest, self.sender, rows.clean(one.recipient, _ADDRESS)) for one in self.held]
+
+
 class Puts:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
@@ -75,31 +92,29 @@ class Puts:
         self._put_bodies(connection, [entry.body for entry in latest.values() if entry.body])
         if fresh:
             self._insert_records(connection, fresh)
-        for id_, key in known.items():
-            self._rewrite(connection, key, latest[id_])
+        if known:
+            self._rewrite(connection, {known[id_]: entry for id_, entry in latest.items() if id_ in known})
 
-    def items(
-        self, connection: Connection, record: Record, body: Body, held: Sequence[Held]
-    ) -> tuple[str, ...]:
-        """Hold one message for some recipients; the ids in their order. What is held already keeps its id."""
-        sender = rows.clean(record.envelope.sender, _ADDRESS)
-        wanted = [(rows.clean(one.recipient, _ADDRESS), one) for one in held]
-        there = self._held_already(connection, body.digest, sender, [recipient for recipient, _ in wanted])
-        missing = {recipient: one for recipient, one in wanted if recipient not in there}
-        if missing:
-            self._put_bodies(connection, [body])
-            keys = _keys(connection, items, [rows.now()] * len(missing))
-            new = [
-                _item_columns(record, body, one, recipient) | {"key": key}
-                for key, (recipient, one) in zip(keys, missing.items(), strict=True)
-            ]
-            connection.execute(insert(items), new)
-            self._dialect.index_text(connection, items, new)
-            self._put_findings(
-                connection, item_findings, [(row["key"], rows.finding_names(record)) for row in new]
-            )
-            there |= {row["recipient"]: row["id"] for row in new}
-        return tuple(there[recipient] for recipient, _ in wanted)
+    def items(self, connection: Connection, holdings: Sequence[Holding]) -> list[tuple[str, ...]]:
+        """Hold messages; the ids of each one's items, in its order. What is held already keeps its id."""
+        there = self._held_already(connection, {holding.body.digest for holding in holdings})
+        new: dict[tuple[str, str, str], dict[str, Any]] = {}
+        named: list[Sequence[str]] = []
+        for holding in holdings:
+            for identity, held in zip(holding.identities, holding.held, strict=True):
+                if identity not in there and identity not in new:
+                    new[identity] = _item_columns(holding, held, identity)
+                    named.append(rows.finding_names(holding.record))
+        if new:
+            self._put_bodies(connection, [holding.body for holding in holdings])
+            keys = _keys(connection, items, [row["time"] for row in new.values()])
+            for key, row in zip(keys, new.values(), strict=True):
+                row["key"] = key
+            connection.execute(insert(items), list(new.values()))
+            self._dialect.index_text(connection, items, list(new.values()))
+            self._put_findings(connection, item_findings, list(zip(keys, named, strict=True)))
+            there |= {identity: row["id"] for identity, row in new.items()}
+        return [tuple(there[identity] for identity in holding.identities) for holding in holdings]
 
     def name_ids(self, connection: Connection, wanted: Iterable[str]) -> dict[str, int]:
         """The ids of finding names; new names are given one."""
@@ -133,18 +148,19 @@ class Puts:
         self._dialect.index_text(connection, records, columns)
         self._count(connection, columns)
 
-    def _rewrite(self, connection: Connection, key: int, entry: Entry) -> None:
-        row = rows.record_columns(entry.record)
-        changed: dict[str, Any] = {name: value for name, value in row.items() if name not in _FIXED}
-        if entry.body:
-            changed["body"] = entry.body.digest
-        connection.execute(update(records).where(records.c.key == bindparam("at")), changed | {"at": key})
-        data = _data(key, entry)
-        connection.execute(
-            update(record_data).where(record_data.c.key == bindparam("at")),
-            {"data": data["data"], "headers": data["headers"], "at": key},
-        )
-        self._put_findings(connection, record_findings, [(key, rows.finding_names(entry.record))])
+    def _rewrite(self, connection: Connection, entries: Mapping[int, Entry]) -> None:
+        changed, data, named = [], [], []
+        for key, entry in entries.items():
+            row = rows.record_columns(entry.record)
+            changed.append({name: value for name, value in row.items() if name not in _FIXED} | {"at": key})
+            data.append(_data(key, entry) | {"at": key})
+            named.append((key, rows.finding_names(entry.record)))
+            if entry.body:
+                kept = update(records).where(records.c.key == key)
+                connection.execute(kept.values(body=entry.body.digest))
+        connection.execute(update(records).where(records.c.key == bindparam("at")), changed)
+        connection.execute(update(record_data).where(record_data.c.key == bindparam("at")), data)
+        self._put_findings(connection, record_findings, named)
 
     def _put_findings(
         self, connection: Connection, into: Table, named: Sequence[tuple[int, Sequence[str]]]
@@ -164,17 +180,11 @@ class Puts:
             connection.execute(insert(bodies), {"digest": body.digest, "size": body.size, "data": body.data})
 
     def _held_already(
-        self, connection: Connection, digest: str, sender: str, recipients: Sequence[str]
-    ) -> dict[str, str]:
-        found = connection.execute(
-            select(items.c.recipient, items.c.id).where(
-                items.c.open == 1,
-                items.c.digest == digest,
-                items.c.sender == sender,
-                items.c.recipient.in_(recipients),
-            )
-        )
-        return dict(found.tuples().all())
+        self, connection: Connection, digests: Iterable[str]
+    ) -> dict[tuple[str, str, str], str]:
+        chosen = select(items.c.digest, items.c.sender, items.c.recipient, items.c.id)
+        found = connection.execute(chosen.where(items.c.open == 1, items.c.digest.in_(list(digests))))
+        return {(digest, sender, recipient): id_ for digest, sender, recipient, id_ in found}
 
     def _count(self, connection: Connection, written: Sequence[Mapping[str, Any]]) -> None:
         counts = Counter((row["time"] // _HOUR, row["action"], row["reason"]) for row in written)
@@ -204,9 +214,9 @@ def _data(key: int, entry: Entry) -> dict[str, Any]:
     return {"key": key, "data": rows.pack_record(entry.record), "headers": entry.headers}
 
 
-def _item_columns(record: Record, body: Body, held: Held, recipient: str) -> dict[str, Any]:
-    envelope, stamp = record.envelope, rows.now()
-    sender = rows.clean(envelope.sender, _ADDRESS)
+def _item_columns(holding: Holding, held: Held, identity: tuple[str, str, str]) -> dict[str, Any]:
+    record, (digest, sender, recipient), stamp = holding.record, identity, rows.now()
+    envelope = record.envelope
     columns = rows.common_columns(record)
     addressed = next((one for one in envelope.recipients if one.address == held.recipient), None)
     decision = next((one for one in record.decisions if one.recipient == held.recipient), None)
@@ -214,8 +224,8 @@ def _item_columns(record: Record, body: Body, held: Held, recipient: str) -> dic
         "id": new_id(),
         "time": stamp,
         "record": rows.clean(record.id, 64),
-        "digest": body.digest,
-        "body": body.digest,
+        "digest": digest,
+        "body": digest,
         "sender": sender,
         "recipient": recipient,
         "sender_parameters": rows.clean(" ".join(envelope.sender_parameters), _ADDRESS),
@@ -227,10 +237,10 @@ def _item_columns(record: Record, body: Body, held: Held, recipient: str) -> dic
         "text": rows.clean(held.text),
         "reason": decision.reason.value if decision else "",
         "findings": " ".join(rows.finding_names(record)),
-        "size": body.size,
-        "stored": len(body.data),
+        "size": holding.body.size,
+        "stored": len(holding.body.data),
         "search": rows.searched(columns, sender, [recipient]),
-        "edits": pack(held.edits) if isinstance(held.edits, Edits) else None,
+        "edits": pack(held.edits) if held.edits else None,
         "open": 1,
         "state": ItemState.HELD.value,
         "state_at": stamp,

@@ -24,7 +24,7 @@ from filterd.store.audit import Audit
 from filterd.store.database import Database
 from filterd.store.history import History
 from filterd.store.lock import Lock
-from filterd.store.puts import Body, Entry, Puts
+from filterd.store.puts import Body, Entry, Holding, Puts
 from filterd.store.quarantine import Quarantine
 from filterd.store.retention import DELETED_KEPT, Expired, expire
 from filterd.store.schema import delivered, items, marks, tallies
@@ -81,12 +81,7 @@ class Store:
         was written.
         """
         body = await asyncio.get_running_loop().run_in_executor(self._pool, self._pressed, raw)
-
-        def work(connection: Connection, puts: Puts) -> tuple[str, ...]:
-            puts.records(connection, [Entry(record)])
-            return puts.items(connection, record, body, held)
-
-        ids = await asyncio.wrap_future(self._writer.submit(work))
+        ids = await asyncio.wrap_future(self._writer.hold(Holding(record, body, held)))
         self._writer.counters.held += len(ids)
         return ids
 

@@ -24,10 +24,10 @@ import structlog
 from sqlalchemy import Connection
 
 from filterd.store.database import Database
-from filterd.store.puts import Entry, Puts
+from filterd.store.puts import Entry, Holding, Puts
 from filterd.store.words import StoreError, StoreUnavailable
 
-LAG = 0.5  # seconds that a record may wait
+LAG = 0.8  # seconds that a record may wait
 BATCH = 256  # records in one transaction
 BACKLOG = 20_000  # records that may wait while the database is out
 BACKLOG_BYTES = 64_000_000  # of messages kept beside them
@@ -42,7 +42,7 @@ Work = Callable[[Connection, Puts], T]
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    work: Work[Any]
+    work: Work[Any] | Holding
     future: Future[Any]
 
 
@@ -75,7 +75,14 @@ class Writer:
 
     def submit(self, work: Work[T]) -> Future[T]:
         """Do `work` in the next transaction. The future is done when it is on disk, or has its StoreError."""
-        future: Future[T] = Future()
+        return self._add(work)
+
+    def hold(self, holding: Holding) -> Future[tuple[str, ...]]:
+        """As `submit`, for a message: many are held by few statements. The ids of its items."""
+        return self._add(holding)
+
+    def _add(self, work: Work[Any] | Holding) -> Future[Any]:
+        future: Future[Any] = Future()
         with self._condition:
             if self._closing:
                 future.set_exception(StoreUnavailable("the store is closed"))
@@ -156,15 +163,22 @@ class Writer:
     def _transaction(self, entries: list[Entry], jobs: list[_Job]) -> list[Any]:
         try:
             with self._database.write() as connection:
-                if entries:
-                    self._puts.records(connection, entries)
-                results = [job.work(connection, self._puts) for job in jobs]
+                results = self._put(connection, entries, jobs)
         except BaseException:
             self.counters.failures += 1
             self._puts.forget()
             raise
         self.counters.commits += 1
         return results
+
+    def _put(self, connection: Connection, entries: list[Entry], jobs: list[_Job]) -> list[Any]:
+        holdings = [job.work for job in jobs if isinstance(job.work, Holding)]
+        if holdings or entries:
+            self._puts.records(connection, [*(Entry(one.record) for one in holdings), *entries])
+        ids = iter(self._puts.items(connection, holdings) if holdings else ())
+        return [
+            next(ids) if isinstance(job.work, Holding) else job.work(connection, self._puts) for job in jobs
+        ]
 
     def _one_by_one(self, error: Exception, entries: list[Entry], jobs: list[_Job]) -> None:
         if len(entries) + len(jobs) == 1:
