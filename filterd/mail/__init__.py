@@ -9,7 +9,7 @@ from filterd.mail.html import HtmlDocument
 from filterd.mail.links import Link
 from filterd.mail.mail import Mail
 from filterd.mail.message import Message
-from filterd.mail.mime import Part
+from filterd.mail.part import Part
 from filterd.mail.preload import preload
 from filterd.mail.received import Received, find_origin
 

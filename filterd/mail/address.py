@@ -1,7 +1,7 @@
-"""Mailboxes of an address field (RFC 5322 section 3.4), read by one pass over tokens: no recursion, linear, capped.
+"""Mailboxes of an address field (RFC 5322 section 3.4), read in one pass: no recursion, linear, capped.
 
-In: the unfolded text of a field, not decoded. Out: the mailboxes, display names decoded, groups dissolved; and
-whether the field follows the grammar, for readers differ over what does not. Never raises.
+In: the unfolded text of a field, not decoded. Out: the mailboxes, display names decoded, groups dissolved;
+and whether the field follows the grammar, for readers differ over what does not. Never raises.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def _mailbox(name: str, words: list[tuple[str, str]]) -> Mailbox:
 
 
 def domain_of(text: str) -> str:
-    """The domain after an at sign, in lower-case A-labels; an address literal as it is; "" for anything else."""
+    """The domain after an at sign, in lower-case A-labels; an address literal as it is; "" for others."""
     if text.startswith("[") and text.endswith("]"):
         return text.lower()
     return to_ascii(text) or ""

@@ -1,7 +1,7 @@
 """What a zip archive says it holds: names and sizes from its directory, one level, nothing unpacked.
 
-In: bytes. Out: the entries, capped, and flags. Read by hand, for a reader that builds an object for every entry of a
-hostile directory has no cap. Never raises, never writes, linear in the entries looked at.
+In: bytes. Out: the entries, capped, and flags. Read by hand, for a reader that builds an object for every
+entry of a hostile directory has no cap. Never raises, never writes, linear in the entries looked at.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Listing(Value):
 
 
 def list_zip(content: bytes) -> Listing:
-    """What the directory names, and what only the local headers do: programs that stream the file see those."""
+    """What the directory names, and what only local headers do: programs that stream see those."""
     directory = _directory(content)
     local = _local_entries(content)
     if directory is None:

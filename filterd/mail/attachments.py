@@ -1,8 +1,8 @@
 """Attachments: what is carried beside the text, by its content, its name and its size.
 
-In: the `Part`s of a message. Out: `Attachment`s, capped; the files that a zip archive lists follow it, with a path of
-two names. The type comes from the content and never from the sender's word. Nothing is unpacked or written. Never
-raises.
+In: the `Part`s of a message. Out: `Attachment`s, capped; the files that a zip archive lists follow it, with
+a path of two names. The type comes from the content and never from the sender's word. Nothing is unpacked
+or written. Never raises.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import filetype
 
 from filterd.mail import encodings, filenames
 from filterd.mail.archive import Listing, list_zip
-from filterd.mail.mime import Part
+from filterd.mail.part import Part
 
 MAX_ATTACHMENTS = 500
 _MAX_UU = 20
@@ -67,7 +67,7 @@ def is_attachment(part: Part) -> bool:
     """Is this part carried beside the text?"""
     if part.type.startswith("multipart/"):
         return False
-    if part.is_container or part.type.startswith("text/"):
+    if part.type.startswith(("text/", "message/")):
         return part.disposition == "attachment" or bool(part.names)
     return True
 
@@ -167,7 +167,7 @@ def _zip(content: bytes) -> tuple[str, Listing | None, list[str]]:
 
 
 def _ole(content: bytes) -> tuple[str, Listing | None, list[str]]:
-    """An OLE compound file: Office before 2007, an encrypted Office file, an installer, an Outlook message."""
+    """An OLE compound file: Office before 2007, encrypted Office, an installer, an Outlook message."""
     flags = []
     if "EncryptedPackage".encode(_UTF16) in content:
         flags.append("encrypted")

@@ -1,8 +1,9 @@
 """Author domains: every domain that any reading of any From field could show to the recipient.
 
-DMARC (RFC 9989) speaks about the one author domain. Programs disagree over crafted From fields, so it may only pass
-where no reading gives another domain. In: `Headers` and the raw bytes. Out: the distinct domains, lower-case A-labels,
-the likeliest first; "" among them stands for a reading that names no valid domain. Linear, capped, never raises.
+DMARC (RFC 9989) speaks about the one author domain. Programs disagree over crafted From fields, so it may
+only pass where no reading gives another domain. In: `Headers` and the raw bytes. Out: the distinct domains,
+lower-case A-labels, the likeliest first; "" among them stands for a reading that names no valid domain.
+Linear, capped, never raises.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ _MAX_FIELDS = 100
 
 # What stands after any at sign, whatever is around it.
 _AFTER_AT = re.compile(r"@([^\s\x00-\x20<>,;:()\"'\\@\[\]]{0,255})")
+_AROUND = ".-_?=*!`\u2019\u201d"  # what may stand around a domain in running text
 _HIDDEN_FROM = re.compile(
     rb"(?:^|[\r\n])[^\x21-\x7e\r\n]*from[^\x21-\x7e\r\n]*:([^\r\n]{0,2000})", re.IGNORECASE
 )
@@ -52,11 +54,12 @@ def _add(domains: dict[str, None], text: str) -> None:
     # Who decodes before parsing sees brackets and commas that the grammar does not.
     restructured = decoded != text and len(_STRUCTURE.findall(decoded)) > len(_STRUCTURE.findall(text))
     if odd or restructured or any("@" in comment for comment in parsed.comments):
-        for reading in {text, decoded}:
+        for reading in (decoded, text) if restructured else (decoded,):
             for match in _AFTER_AT.finditer(reading):
                 if len(domains) >= MAX_DOMAINS:
                     return
-                domains.setdefault(domain_of(match[1]))
+                if name := match[1].strip(_AROUND):
+                    domains.setdefault(domain_of(name))
 
 
 def _hidden(raw: bytes, headers: Headers) -> list[str]:

@@ -1,9 +1,9 @@
 """Bytes to characters, as a mail client would show them: always text, never an exception, linear.
 
-In: bytes and the charset that was declared, if any. Out: text without NUL and lone surrogates, and a defect when the
-declaration was no help. The declared charset comes first (read as generously as browsers do: iso-8859-1 is
-windows-1252), then UTF-8, then a guess by chardet on a bounded sample. Codecs and tables are loaded by `preload`, so
-that a worker that may open no file decodes what any other process does.
+In: bytes and the charset that was declared, if any. Out: text without NUL and lone surrogates, and a defect
+when the declaration was no help. The declared charset comes first (read as generously as browsers do:
+iso-8859-1 is windows-1252), then UTF-8, then a guess by chardet on a bounded sample. Codecs and tables are
+loaded by `preload`, so that a worker that may open no file decodes what any other process does.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _LOADED = (
     "iso8859-2 iso8859-3 iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-10 iso8859-13 "
     "iso8859-14 iso8859-15 iso8859-16 cp437 cp850 cp852 cp855 cp866 cp874 cp1250 cp1251 cp1252 cp1253 cp1254 "
     "cp1255 cp1256 cp1257 cp1258 koi8-r koi8-u gb18030 hz big5 big5hkscs cp932 cp949 cp950 euc_jp euc_kr "
-    "shift_jisx0213 iso2022_jp iso2022_jp_ext iso2022_kr johab mac-roman mac-cyrillic mac-greek kz1048 ptcp154"
+    "shift_jisx0213 iso2022_jp_ext iso2022_kr johab mac-roman mac-cyrillic mac-greek kz1048 ptcp154"
 )
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

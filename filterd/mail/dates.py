@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime
 import re
 
-_MONTHS = {name: n for n, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec"
 _DATE = re.compile(
     r"(?:[a-z]{2,9}\.?,?\s{0,9})?(\d{1,2})[\s-]{1,9}([a-z]{3})[a-z]{0,6}[\s-]{1,9}(\d{2,4}),?\s{1,9}"
-    r"(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:\.\d{1,9})?)?\s{0,9}(?:([+-])(\d{2}):?(\d{2})|([a-z]{1,5}))?",
+    r"(\d{1,2})[:.](\d{1,2})(?:[:.](\d{1,2})(?:\.\d{1,9})?)?\s{0,9}(?:([+-])(\d{2}):?(\d{2})|([a-z]{1,5}))?",
     re.IGNORECASE | re.ASCII,
 )
 # `Tue Jul  1 10:52:37 2003`, as asctime(3) writes it.
@@ -50,24 +50,29 @@ _MAX = 200
 
 
 def parse_date(text: str) -> datetime.datetime | None:
-    """The moment that `text` names. Without a zone, or with one nobody knows, it is UTC (RFC 5322 section 4.3)."""
+    """The moment that `text` names; UTC without a zone or with an unknown one (RFC 5322 section 4.3)."""
     text = text[:_MAX].strip()
     if match := _DATE.match(text):
         day, month, year, hour, minute, second, sign, hours, minutes, zone = match.groups()
         offset = _offset(sign, hours, minutes) if sign else _ZONES.get((zone or "").lower(), 0) * 60
-        return _moment(year, _MONTHS.get(month.lower()), day, hour, minute, second, offset)
+        return _moment(year, _month(month), day, hour, minute, second, offset)
     if match := _ASCTIME.match(text):
         month, day, hour, minute, second, zone, year, shift = match.groups()
         offset = _ZONES.get((zone or "").lower(), 0) * 60
         if shift:
             offset = _offset(shift[0], shift[1:3], shift[3:5])
-        return _moment(year, _MONTHS.get(month.lower()), day, hour, minute, second, offset)
+        return _moment(year, _month(month), day, hour, minute, second, offset)
     if match := _ISO.match(text):
         year, month, day, hour, minute, second, sign, hours, minutes = match.groups()
         return _moment(
             year, int(month), day, hour, minute, second, _offset(sign, hours, minutes) if sign else 0
         )
     return None
+
+
+def _month(name: str) -> int | None:
+    at = _MONTHS.find(name.lower())
+    return None if at < 0 or at % 3 else at // 3 + 1
 
 
 def _offset(sign: str, hours: str, minutes: str) -> int:

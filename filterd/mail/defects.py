@@ -1,7 +1,7 @@
 """Defect: what is wrong with a message, as a value. Reading never raises; it says what it saw.
 
-A defect that mail clients are known to read in different ways is `ambiguous`: what we judged may not be what the
-recipient will see, although every reading that we know of was looked at.
+A defect that mail clients are known to read in different ways is `ambiguous`: what we judged may not be
+what the recipient will see, although every reading that we know of was looked at.
 """
 
 from __future__ import annotations

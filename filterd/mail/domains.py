@@ -1,7 +1,7 @@
 """Domain names: in A-labels (RFC 5890), under one another, and registrable by the public suffix list.
 
-Pure look-ups in tables that are loaded at import. Never raises. The public suffix list serves links and reputation;
-DMARC's organisational domain comes from the tree walk alone (RFC 9989) and never from here.
+Pure look-ups in tables that are loaded at import. Never raises. The public suffix list serves links and
+reputation; DMARC's organisational domain comes from the tree walk alone (RFC 9989) and never from here.
 """
 
 from __future__ import annotations

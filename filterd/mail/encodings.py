@@ -23,7 +23,7 @@ _NONE: frozenset[Defect] = frozenset()
 
 
 def decode(raw: bytes, encoding: str) -> Decoded:
-    """The content behind the transfer encoding `encoding` (RFC 2045 section 6); unknown ones are read as they are."""
+    """The content behind a transfer encoding (RFC 2045 section 6); under an unknown one as it stands."""
     if encoding == "base64":
         return decode_base64(raw)
     if encoding == "quoted-printable":

@@ -10,25 +10,32 @@ from collections.abc import Iterable
 
 MAX_NAME = 512
 
-EXECUTABLE = frozenset(
-    "ade adp apk app appimage appinstaller appref-ms appx appxbundle bas bat bin cab cdxml chm cmd com command cpl "
-    "crt csh csc deb desktop diagcab dll dmg docb drv elf exe fxp gadget gho grp hlp hpj hta htc inf ins inx iqy isp "
-    "isu jar job jnlp js jse jsp ksh lib library-ms lnk mad maf mag mam maq mar mas mat mau mav maw mcf mda mdb mde "
-    "mdt mdw mdz mht mhtml msc msh msh1 msh1xml msh2 msh2xml mshxml msi msix msixbundle mso msp mst msu nsh ocx ops osd "
-    "paf pcd pif pkg pl plg prf prg printerexport ps1 ps1xml ps2 ps2xml psc1 psc2 psd1 psdm1 psm1 pst py pyc pyo pyw "
-    "pyz pyzw rdp reg rgs rpm run scf scpt scr sct search-ms settingcontent-ms sh shb shs slk sys theme tmp udl url "
-    "vb vbe vbp vbs vbscript vhd vhdx vsmacros vsw vxd website webpnp wll ws wsb wsc wsf wsh xbap xll xnk xpi".split()
-)
-MACRO = frozenset("docm dotm xlsm xltm xlam xlsb xla xlm pptm potm ppam ppsm ppa sldm one onepkg pub".split())
-ARCHIVE = frozenset(
-    "7z ace alz arc arj bz2 cab daa egg gz img iso jar lha lz lzh r00 rar tar taz tbz tgz txz udf uue "
-    "vhd vhdx wim xz z zip zipx zst".split()
-)
-ACTIVE = frozenset("htm html shtml xhtml xht svg svgz xml mht mhtml rtf pdf swf".split())
-_DOCUMENT = frozenset(
-    "txt doc docx xls xlsx ppt pptx pdf rtf odt ods jpg jpeg png gif bmp mp3 mp4 avi wav csv htm "
-    "html zip rar eml msg".split()
-)
+
+def words(text: str) -> frozenset[str]:
+    """The words of a table."""
+    return frozenset(text.split())
+
+
+EXECUTABLE = words("""
+    ade adp apk app appimage appinstaller appref-ms appx appxbundle bas bat bin cab cdxml chm cmd com
+    command cpl crt csh csc deb desktop diagcab dll dmg docb drv elf exe fxp gadget gho grp hlp hpj hta htc
+    inf ins inx iqy isp isu jar job jnlp js jse jsp ksh lib library-ms lnk mad maf mag mam maq mar mas mat
+    mau mav maw mcf mda mdb mde mdt mdw mdz mht mhtml msc msh msh1 msh1xml msh2 msh2xml mshxml msi msix
+    msixbundle mso msp mst msu nsh ocx ops osd paf pcd pif pkg pl plg prf prg printerexport ps1 ps1xml ps2
+    ps2xml psc1 psc2 psd1 psdm1 psm1 pst py pyc pyo pyw pyz pyzw rdp reg rgs rpm run scf scpt scr sct
+    search-ms settingcontent-ms sh shb shs slk sys theme tmp udl url vb vbe vbp vbs vbscript vhd vhdx
+    vsmacros vsw vxd website webpnp wll ws wsb wsc wsf wsh xbap xll xnk xpi
+""")
+MACRO = words("docm dotm xlsm xltm xlam xlsb xla xlm pptm potm ppam ppsm ppa sldm one onepkg pub")
+ARCHIVE = words("""
+    7z ace alz arc arj bz2 daa egg gz img iso lha lz lzh r00 rar tar taz tbz tgz txz udf uue wim xz z zip
+    zipx zst
+""")
+ACTIVE = words("htm html shtml xhtml xht svg svgz xml rtf pdf swf")
+_DOCUMENT = words("""
+    txt doc docx xls xlsx ppt pptx pdf rtf odt ods jpg jpeg png gif bmp mp3 mp4 avi wav csv htm html zip rar
+    eml msg
+""")
 
 # Characters that reorder what is shown (UAX 9), and characters that are not shown at all.
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -44,7 +51,7 @@ def base(name: str) -> str:
 
 
 def extension(name: str) -> str:
-    """The lower-case extension that the reader's system acts on: trailing dots and spaces are ignored there."""
+    """The lower-case extension that the reader's system acts on; it ignores trailing dots and spaces."""
     stem, dot, last = base(name).rstrip(". \u00a0\u3000").rpartition(".")
     return last.strip().lower() if dot and (stem or last) else ""
 

@@ -1,9 +1,10 @@
 """Headers: the fields of one header block, in order, each with the exact bytes that it occupies.
 
-In: a buffer and where the block starts. Out: a sequence of `Header`, where the body starts, and the defects. The
-spans are exact, so that a field can be cut out and the rest stays byte for byte. Lines end at LF; a CR before it
-belongs to the line end, any other CR is data and a defect. Never raises, never changes a byte, linear in the size
-of the block. Beyond `MAX_HEADERS` fields only those that the rest of the house must not miss are kept.
+In: a buffer and where the block starts. Out: a sequence of `Header`, where the body starts, and the
+defects. The spans are exact, so that a field can be cut out and the rest stays byte for byte. Lines end at
+LF; a CR before it belongs to the line end, any other CR is data and a defect. Never raises, never changes a
+byte, linear in the size of the block. Beyond `MAX_HEADERS` fields only those that the rest of the house
+must not miss are kept.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ class Headers(Sequence[Header]):
 
 
 def is_foreign(name: str) -> bool:
-    """Is this a field in which a filter (an earlier one, or a forger) gives its verdict? They are taken away."""
+    """Is this a field in which another filter, or a forger, gives a verdict? They are taken away."""
     return _FOREIGN.match(name.encode("ascii", "replace")) is not None
 
 

@@ -1,7 +1,8 @@
-"""One HTML part: the text a reader sees, the text that is hidden from them, the links, and what else is in it.
+"""One HTML part: the text a reader sees, the text hidden from them, the links, and what else is in it.
 
-In: the characters of the part. Out: an `HtmlDocument`. Lexbor builds the tree behind a linear `prescan`; elements that
-hide their text are taken out of it, and what is left is what is seen. Nothing is fetched or run. Never raises.
+In: the characters of the part. Out: an `HtmlDocument`. Lexbor builds the tree behind a linear `prescan`;
+elements that hide their text are taken out of it, and what is left is what is seen. Nothing is fetched or
+run. Never raises.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urljoin
 
+from msgspec import field
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from filterd.mail.links import MAX_LINKS, Link, make_link
@@ -20,7 +22,7 @@ from filterd.value import Value
 MAX_ANCESTORS = 64
 MAX_STYLED = 5_000  # elements whose style is looked at
 _MAX_SHEET = 65_536
-_MAX_RULES = 500
+_MAX_RULES = 100
 
 # A line starts before these, so that words of different blocks do not run together.
 _BLOCK = re.compile(
@@ -33,7 +35,7 @@ _LINES = re.compile(r" ?\n\s*")
 _ZERO_WIDTH = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _REFRESH = re.compile(r"url\s{0,9}=\s{0,9}['\"]?([^'\">]+)", re.IGNORECASE)
 _RULE = re.compile(r"[{}]")
-_SELECTOR = re.compile(r"\s*+(?:[a-z0-9]{1,10})?[.#][a-z_-][\w-]{0,60}\s*+", re.IGNORECASE | re.ASCII)
+_SELECTOR = re.compile(r"\s*+(?:[a-z0-9]{1,10})?[.#][a-z_][\w-]{0,60}\s*+", re.IGNORECASE | re.ASCII)
 _STYLED = "[style],[hidden],[bgcolor],font[color],font[size]"
 _LINKED = {
     "a": "href",
@@ -48,21 +50,9 @@ _LINKED = {
     "button": "formaction",
     "script": "src",
 }
-_COUNTED = (
-    "a",
-    "img",
-    "form",
-    "input",
-    "iframe",
-    "script",
-    "object",
-    "embed",
-    "table",
-    "style",
-    "base",
-    "meta",
-    "svg",
-)
+_ACTIVE = ("form", "iframe", "base", "script", "object", "embed", "svg")
+_COUNTED = (*_ACTIVE, "a", "img", "input", "table", "style", "meta", "title")
+_UNSEEN = ["script", "style", "template", "title", "noembed", "noframes"]
 _SELECT = ",".join(f"{tag}[{attribute}]" for tag, attribute in _LINKED.items())
 
 
@@ -72,9 +62,7 @@ class HtmlDocument(Value):
     text: str = ""  # what a reader sees
     hidden: str = ""  # what is there and not seen
     links: tuple[Link, ...] = ()
-    counts: dict[
-        str, int
-    ] = {}  # elements by name: a, img, form, iframe, script, ...; "zero-width" characters
+    counts: dict[str, int] = field(default_factory=dict)  # elements by name; "zero-width" characters
     flags: tuple[str, ...] = ()  # "form", "iframe", "base", "meta-refresh", "hidden-text", ...
     hidden_by: tuple[str, ...] = ()  # "display", "visibility", "font-size", "colour", "opacity", "size", ...
     title: str = ""
@@ -88,31 +76,25 @@ def read_html(html: str) -> HtmlDocument:
     root = tree.root
     if root is None:
         return HtmlDocument(cut=cut)
-    counts = {
-        name: len(tree.tags(name))
-        for name in _COUNTED
-        if f"<{name}" in markup or f"<{name.upper()}" in markup
-    }
-    title = tree.css_first("title") if "<title" in html.lower()[:_MAX_SHEET] else None
+    lowered = markup.lower()
+    counts = {name: len(tree.tags(name)) for name in _COUNTED if "<" + name in lowered}
+    title = _text_of(tree, "title") if counts.pop("title", 0) else ""
+    sheet = _text_of(tree, "style")[:_MAX_SHEET] if "style" in counts else ""
     links = tuple(_links(tree))
-    refresh = "meta" in counts and any(True for _ in _refreshes(tree))
-    sheet = (
-        "\n".join(node.text() for node in tree.tags("style")[:20])[:_MAX_SHEET] if "style" in counts else ""
-    )
-    title_text = _tidy(title.text())[0] if title is not None else ""
-    title = None
-    tree.strip_tags(["script", "style", "template", "title", "noembed", "noframes"])
+    refresh = "meta" in counts and next(_refreshes(tree), None) is not None
+    tree.strip_tags(_UNSEEN)
     hidden, ways = _take_hidden(tree, sheet)
     text, zero_width = _tidy(root.text())
     if zero_width:
         counts["zero-width"] = zero_width
-    flags = [
-        name for name in ("form", "iframe", "base", "script", "object", "embed", "svg") if counts.get(name)
-    ]
-    flags += ["meta-refresh"] if refresh else []
-    flags += ["hidden-text"] if hidden else []
-    flags += ["zero-width"] if zero_width else []
-    return HtmlDocument(text, hidden, links, counts, tuple(flags), ways, title_text, cut)
+    present = {"meta-refresh": refresh, "hidden-text": hidden, "zero-width": zero_width}
+    flags = [name for name in _ACTIVE if counts.get(name)] + [name for name in present if present[name]]
+    return HtmlDocument(text, hidden, links, counts, tuple(flags), ways, _tidy(title)[0], cut)
+
+
+def _text_of(tree: LexborHTMLParser, tag: str) -> str:
+    """The text of the first elements of that name."""
+    return "\n".join(node.text() for node in tree.tags(tag)[:20])
 
 
 def _tidy(text: str) -> tuple[str, int]:
@@ -167,15 +149,16 @@ def _refreshes(tree: LexborHTMLParser) -> Iterator[str]:
 def _take_hidden(tree: LexborHTMLParser, sheet: str) -> tuple[str, tuple[str, ...]]:
     """Take the elements out that hide their text; what they held, and the ways they hid it."""
     found: dict[int, tuple[LexborNode, str]] = {}
-    for selector in _hiding_selectors(sheet):
-        for node in tree.css(selector)[:MAX_STYLED]:
-            found[node.mem_id] = (node, "sheet")
+    selectors = list(dict.fromkeys(_hiding_selectors(sheet)))[:_MAX_RULES]
+    for node in tree.css(",".join(selectors))[:MAX_STYLED] if selectors else ():
+        found[node.mem_id] = (node, "sheet")
     page: dict[int, Colour] = {}
     for node in tree.css(_STYLED)[:MAX_STYLED]:
         way = _way(node, page)
         if way:
             found.setdefault(node.mem_id, (node, way))
-    outermost = [(node, way) for node, way in found.values() if not _inside(node, found)]
+    known: dict[int, bool] = {}
+    outermost = [(node, way) for node, way in found.values() if not _inside(node, found, known)]
     found.clear()
     texts: list[str] = []
     ways: dict[str, None] = {}
@@ -190,13 +173,20 @@ def _take_hidden(tree: LexborHTMLParser, sheet: str) -> tuple[str, tuple[str, ..
     return "\n".join(texts), tuple(ways)
 
 
-def _inside(node: LexborNode, found: dict[int, tuple[LexborNode, str]]) -> bool:
-    parent, steps = node.parent, 0
-    while parent is not None and steps < 1_000:
-        if parent.mem_id in found:
-            return True
-        parent, steps = parent.parent, steps + 1
-    return False
+def _inside(node: LexborNode, found: dict[int, tuple[LexborNode, str]], known: dict[int, bool]) -> bool:
+    """Does the element lie in another of those found? Each ancestor is walked over once (`known`)."""
+    path: list[int] = []
+    parent = node.parent
+    inside = False
+    while parent is not None:
+        key = parent.mem_id
+        inside = key in found or known.get(key, False)
+        if inside or key in known:
+            break
+        path.append(key)
+        parent = parent.parent
+    known.update(dict.fromkeys(path, inside))
+    return inside
 
 
 def _way(node: LexborNode, page: dict[int, Colour]) -> str | None:
@@ -234,7 +224,7 @@ def _ground(node: LexborNode, page: dict[int, Colour]) -> Colour:
 
 def _hiding_selectors(sheet: str) -> Iterator[str]:
     """Simple class and id selectors that a style sheet hides for every reader: outside any @media."""
-    depth, start, selector, given = 0, 0, "", 0
+    depth, start, selector = 0, 0, ""
     for brace in _RULE.finditer(sheet):
         if brace[0] == "{":
             if depth == 0:
@@ -243,8 +233,5 @@ def _hiding_selectors(sheet: str) -> Iterator[str]:
         elif depth:
             depth -= 1
             if depth == 0 and "@" not in selector and hidden_by(declarations(sheet[start : brace.start()])):
-                for name in selector.split(",")[:20]:
-                    if _SELECTOR.fullmatch(name) and given < _MAX_RULES:
-                        given += 1
-                        yield name.strip()
+                yield from (name.strip() for name in selector.split(",")[:20] if _SELECTOR.fullmatch(name))
         start = brace.end()

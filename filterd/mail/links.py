@@ -1,8 +1,8 @@
 """Links: what a recipient could follow, from text, HTML and header fields, capped.
 
-In: text, `HtmlDocument`s, `Headers`. Out: `Link`s in the order met, each (URL, anchor text, source) once. What text
-programs make clickable is found by its `://` or `www.`; disarmed spellings (`hxxp`, `[.]`) are links with the flag
-`obfuscated`. Linear in the text, never raises.
+In: text, `HtmlDocument`s, `Headers`. Out: `Link`s in the order met, each (URL, anchor text, source) once.
+What text programs make clickable is found by its `://` or `www.`; disarmed spellings (`hxxp`, `[.]`) are
+links with the flag `obfuscated`. Linear in the text, never raises.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _begin(lowered: str, match: re.Match[str]) -> tuple[int | None, str]:
         word = _WORD.search(lowered, max(0, at - 100), at)
         return (word.start(), "hxxp://") if word else (None, "")
     before = lowered[at - 1 : at] if at else ""
-    if before.isalnum() or before in ("@", ".", "-", "/") and before:
+    if before.isalnum() or (before in ("@", ".", "-", "/") and before):
         return None, ""
     return at, "http://" if found == "www." else ""
 

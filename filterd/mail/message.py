@@ -1,8 +1,9 @@
 """Message: the raw bytes, never changed, and a lazy, cached, never-raising view of them.
 
-In: the bytes as they came, lines ended by CRLF or LF. Out: what is in them, each thing read when it is first asked for
-and then kept. Everything is bounded however hostile the bytes are; what was odd is in `defects`, and `ambiguous` says
-that mail clients may show something else than what was looked at first (other readings were looked at too).
+In: the bytes as they came, lines ended by CRLF or LF. Out: what is in them, each thing read when it is
+first asked for and then kept. Everything is bounded however hostile the bytes are; what was odd is in
+`defects`, and `ambiguous` says that mail clients may show something else than what was looked at first
+(other readings were looked at too).
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from filterd.mail.defects import Defect
 from filterd.mail.headers import Header, Headers
 from filterd.mail.html import HtmlDocument, read_html
 from filterd.mail.links import Link, collect, header_urls, make_link, text_urls
-from filterd.mail.mime import Part, read_parts
+from filterd.mail.mime import read_parts
+from filterd.mail.part import Part
 from filterd.mail.received import MAX_RECEIVED, Received, parse_received
 
 MAX_TEXT = 2_000_000  # characters of visible text, all parts together
@@ -98,7 +100,7 @@ class Message:
 
     @cached_property
     def author_domains(self) -> tuple[str, ...]:
-        """Every domain that any reading of any From field could show; DMARC needs exactly one (see `authors`)."""
+        """Every domain that a reading of a From field could show; DMARC needs exactly one (see `authors`)."""
         return author_domains(self.raw, self.headers)
 
     @cached_property

@@ -1,13 +1,15 @@
 """A structured MIME field, `head; name=value; ...` (RFC 2045 section 5.1, RFC 2231), with every reading kept.
 
-In: the unfolded text of the field. Out: the head and, for each parameter, all the values that some reader could
-take it to have, the likeliest first. Linear, capped, never raises.
+In: the unfolded text of the field. Out: the head and, for each parameter, all the values that some reader
+could take it to have, the likeliest first. Linear, capped, never raises.
 """
 
 from __future__ import annotations
 
 import re
 from urllib.parse import unquote_to_bytes
+
+from msgspec import field
 
 from filterd.mail.charsets import decode
 from filterd.mail.defects import Defect
@@ -28,7 +30,7 @@ class Parameters(Value):
     """What a structured field says."""
 
     head: str  # lower case, without comments and spaces
-    every: dict[str, tuple[str, ...]] = {}  # by lower-case name: all readings, the likeliest first
+    every: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by lower-case name: all readings
     defects: frozenset[Defect] = frozenset()
 
     @property
@@ -124,7 +126,7 @@ def _readings(raw: str, defects: set[Defect]) -> list[str]:
 
 
 def _join(pieces: dict[int, tuple[str, bool]]) -> str:
-    """RFC 2231 sections 3 and 4: sections in the order of their numbers, percent-decoded where they say so."""
+    """RFC 2231 sections 3 and 4: sections in the order of their numbers, percent-decoded where marked."""
     charset = ""
     data = bytearray()
     for order, index in enumerate(sorted(pieces)):

@@ -1,4 +1,4 @@
-"""Load all that reading a message may ever need, so that a worker that can open no file reads as any other process."""
+"""Load all that reading may ever need, so that a worker that can open no file reads as others do."""
 
 from __future__ import annotations
 

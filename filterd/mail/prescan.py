@@ -1,7 +1,8 @@
 """A linear look at HTML before the parser sees it: every HTML parser has inputs that are quadratic.
 
-In: the characters of an HTML part. Out: the same, cut so that no document, tag, attribute list or nesting is larger
-than what the parser reads in milliseconds; and whether anything was cut. Text is never cut before markup is.
+In: the characters of an HTML part. Out: the same, cut so that no document, tag, attribute list or nesting
+is larger than what the parser reads in milliseconds; and whether anything was cut. Text is never cut before
+markup is.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from filterd.mail.filenames import words
+
 MAX_DOCUMENT = 512_000  # characters
 MAX_TAGS = 20_000
 MAX_TAG = 8_192  # characters of one tag
 MAX_ATTRIBUTES = 200  # of one tag, counted by its white space and `=`
-MAX_DEPTH = 256
+MAX_DEPTH = 512
 
 _SMALL = 16_384
 _FEW_TAGS = 200
 _TAG = re.compile(r"<(?:(/?)([a-zA-Z][a-zA-Z0-9:-]{0,30})|!--)")
 _SPACE = re.compile(r"[\s/=]+")
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
+_VOID = words("area base br col embed hr img input link meta param source track wbr")
 # Elements that end where the next of their kind begins (HTML section 13.2.6), and what keeps them apart.
 _SIBLINGS = {
     "p": "p",

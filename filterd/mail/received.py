@@ -1,7 +1,8 @@
 """Received lines (RFC 5321 section 4.4) as the common servers write them, and the origin that they give.
 
-In: the unfolded text of a field, of Postfix, Exim, Sendmail, Exchange, qmail, Gmail and their kin. Out: a `Received`;
-what a line does not say is "". A Received line is believed only if a host that we know wrote it. Never raises, linear.
+In: the unfolded text of a field, of Postfix, Exim, Sendmail, Exchange, qmail, Gmail and their kin. Out: a
+`Received`; what a line does not say is "". A Received line is believed only if a host that we know wrote
+it. Never raises, linear.
 """
 
 from __future__ import annotations
@@ -133,9 +134,9 @@ def _first_address(text: str) -> str:
 def find_origin(envelope: Envelope, message: Message, relays: Networks) -> Origin:
     """The host that handed the mail to our side.
 
-    That is the transport's client, unless it is one of our `relays`: then what the Received line says which that relay
-    wrote, and so on down while the line names another relay. A relay's own address is never the origin, and below a
-    line that cannot be read nothing is known.
+    That is the transport's client, unless it is one of our `relays`: then what the Received line says which
+    that relay wrote, and so on down while the line names another relay. A relay's own address is never the
+    origin, and below a line that cannot be read nothing is known.
     """
     client = envelope.client
     if client.address is None:

@@ -1,7 +1,7 @@
 """Shape: what the content fields of one header block say about its body, every reading of them.
 
-In: `Headers`. Out: the types, transfer encodings and file names that some mail client would take it to have, the
-likeliest first, and what is wrong with the fields. Never raises.
+In: `Headers`. Out: the types, transfer encodings and file names that some mail client would take it to
+have, the likeliest first, and what is wrong with the fields. Never raises.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from filterd.mail import filenames
 from filterd.mail.defects import Defect
 from filterd.mail.headers import Headers
 from filterd.mail.parameters import Parameters, parse_parameters
@@ -17,10 +18,11 @@ from filterd.value import Value
 
 _MAX_FIELDS = 8
 _MAX_NAMES = 16
-_TYPE = re.compile(r"[!#$&-^_`a-z0-9.+{|}~*'%]+/[!#$&-^_`a-z0-9.+{|}~*'%]+")
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+*'%`{|}~-]+/[a-z0-9!#$&^_.+*'%`{|}~-]+")
 _IDENTITY = frozenset({"7bit", "8bit", "binary"})
 _ALIASES = {"x-uuencode": "uuencode", "uuencode": "uuencode", "x-uue": "uuencode", "uue": "uuencode"}
 _KNOWN = _IDENTITY | {"base64", "quoted-printable"} | _ALIASES.keys()
+_IDENTITY_LIKE = re.compile(r"(?:[78]-?bits?|binary)")
 _ENCODING = re.compile(r"base64|quoted-printable|uuencode|x-uue")
 
 
@@ -49,7 +51,7 @@ _BARE_DIGEST = Shape(_MESSAGE)
 
 
 def shape_of(headers: Headers, digest: bool = False) -> Shape:
-    """The shape of a body under `headers`; in a digest an untyped part is a message (RFC 2046 section 5.1.5)."""
+    """The shape of a body; in a digest an untyped part is a message (RFC 2046 section 5.1.5)."""
     types = headers.all("content-type")
     encodings = headers.all("content-transfer-encoding")
     dispositions = headers.all("content-disposition")
@@ -92,12 +94,15 @@ def _kind(parsed: Parameters, defects: set[Defect]) -> ContentType:
 
 
 def _encodings(values: list[str], defects: set[Defect]) -> tuple[str, ...]:
-    """The transfer encodings that readers may apply; an unknown one is read as it is and as what it resembles."""
+    """The encodings that readers may apply; an unknown one is read as it is and as what it resembles."""
     found: list[str] = []
     for value in values:
         token = value.lower().strip(" \t")
         if token in _KNOWN:
             found.append(_ALIASES.get(token, token))
+            continue
+        if _IDENTITY_LIKE.fullmatch(token):
+            found.append("8bit")
             continue
         defects.add(Defect.UNKNOWN_ENCODING)
         resembled = _ENCODING.search(token)
@@ -117,8 +122,14 @@ def _names(disposed: list[Parameters], typed: list[Parameters], defects: set[Def
     names: list[str] = []
     for parsed, key in [(p, "filename") for p in disposed] + [(p, "name") for p in typed]:
         names += (value.strip() for value in parsed.every.get(key, ()) if value.strip())
-    distinct = list(dict.fromkeys(names))
-    shown = {unicodedata.normalize("NFC", decode_words(name)).strip("\"' ") for name in distinct[:_MAX_NAMES]}
+    distinct = tuple(dict.fromkeys(names))[:_MAX_NAMES]
+    unescaped = {name.replace("\\", "") for name in distinct if "\\" in name}  # a path, read two ways
+    shown = {_as_shown(name) for name in distinct if name not in unescaped}
     if len(shown) > 1:
         defects.add(Defect.NAMES_DIFFER)
-    return tuple(distinct[:_MAX_NAMES])
+    return distinct
+
+
+def _as_shown(name: str) -> str:
+    """A file name as far as a reader can tell it from another."""
+    return unicodedata.normalize("NFC", filenames.base(decode_words(name))).strip("\"' ").casefold()

@@ -1,4 +1,4 @@
-"""Fields that hosts on the way have added: how many hops there were, and which fields are verdicts of other filters."""
+"""Fields that hosts on the way added: how many hops there were, and which are verdicts of other filters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def hops(headers: Headers) -> int:
 
 
 def foreign_verdicts(headers: Headers) -> tuple[Header, ...]:
-    """The fields `X-Spam-*`, `X-Filterd-*`, `X-Quarantine-*`, `X-Spamd-*`, all of them, with their exact spans.
+    """All fields `X-Spam-*`, `X-Filterd-*`, `X-Quarantine-*`, `X-Spamd-*`, with their exact spans.
 
     An earlier filter wrote them, or a forger: they have no effect and are taken away from every copy.
     """

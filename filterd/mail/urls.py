@@ -1,7 +1,8 @@
 """One URL, read as a browser would follow it: scheme, user, host in A-labels, port, registrable domain.
 
-In: a URL as it stands in a message. Out: a `Url`, or None when there is no such thing in it. What was done to hide or
-disarm it is a flag, never silently mended: `hxxp` and `[.]` keep their scheme and spelling. Never raises.
+In: a URL as it stands in a message. Out: a `Url`, or None when there is no such thing in it. What was done
+to hide or disarm it is a flag, never silently mended: `hxxp` and `[.]` keep their scheme and spelling.
+Never raises.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def _host(host: str, flags: list[str]) -> tuple[str, str]:
 
 
 def _ipv4(host: str) -> str | None:
-    """An IPv4 address in any spelling that browsers take (WHATWG URL section 3.5): decimal, octal, hex, short."""
+    """An IPv4 address in any spelling that browsers take (WHATWG URL section 3.5): octal, hex, short."""
     pieces = host.removesuffix(".").split(".")
     if not 1 <= len(pieces) <= 4 or len(host) > 64 or not all(map(_NUMBER.fullmatch, pieces)):
         return None

@@ -1,7 +1,8 @@
 """Does this element's own style hide its text from the reader? A pure question to a few attributes.
 
-In: the inline style and presentational attributes of one element, and the background it stands on. Out: the word for
-the way it is hidden, or None. Only what mail clients honour is looked at; nothing is rendered. Never raises.
+In: the inline style and presentational attributes of one element, and the background it stands on. Out: the
+word for the way it is hidden, or None. Only what mail clients honour is looked at; nothing is rendered.
+Never raises.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Encoded words (RFC 2047) in header fields: decoded as readers do, leniently; never an exception; linear.
 
-Bytes of neighbouring words with the same charset are joined before they are decoded, for many senders cut inside a
-character. What cannot be decoded stays as it was.
+Bytes of neighbouring words with the same charset are joined before they are decoded, for many senders cut
+inside a character. What cannot be decoded stays as it was.
 """
 
 from __future__ import annotations
