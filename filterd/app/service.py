@@ -60,6 +60,7 @@ class Service:
         self._reloading = asyncio.Lock()
         self._reload_failed: str | None = None
         self.metrics = Metrics(self._gauges)
+        self.on_record: Callable[[Record], None] | None = None
         self.store: Store
         self.engine: Engine
         self._dns: Dns
@@ -167,6 +168,8 @@ class Service:
     def _recorded(self, record: Record) -> None:
         self.metrics.record(record)
         log.info("message", **message_line(record))
+        if self.on_record is not None:
+            self.on_record(record)
 
     async def health(self) -> Health:
         """What is wrong now."""
