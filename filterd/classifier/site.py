@@ -1,0 +1,197 @@
+"""The site model: what the postmaster's own labels teach, at once, on top of the base model.
+
+In go a message's `Example` (feature indices, no text) and its label; out come a score and a calibrated view
+of it. Two learners, one a view, whose log-odds are averaged; the base model's opinion is a fixed offset
+under both, and its weight falls as labels come in: foreign weights are never trained further. Every label
+is kept, so the same message counts once, the other class moves it, `forget` takes it out exactly (by
+learning the rest again), and each new label is followed by a few old ones that are not yet sure: that is
+what makes twenty labels worth something.
+
+Deterministic: the same labels in the same order give the same weights. Reads no clock, touches no file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from filterd.classifier.features import SIZE, VERSION, Features
+from filterd.classifier.learner import ETA, Learner
+from filterd.classifier.model import Model
+from filterd.classifier.points import log_odds
+from filterd.mail import Message
+from filterd.value import Value
+
+BASE_WEIGHT = 0.4  # of the base model's log-odds with no labels
+BASE_HALF = 200  # labels of the rarer class at which that has halved
+REPLAY = 20  # old labels of each class looked at again after a new one, at most
+REPLAY_MARGIN = 6.0  # ... and learnt again if less sure than this
+EPOCHS = 5  # passes when learning everything again
+GATE_LABELS = 200  # of each class, before the site model may quarantine by itself
+GATE_LATEST = 2_000  # labels whose first scores the gate looks at
+GATE_FALSE = 0.001  # of ham among them, at most, over the probability it would act on
+REVIEW_MARGIN = -4.0  # a label this far from the score goes to a person
+
+_SURE = log_odds(0.999)
+
+
+class Example(Value):
+    """One message as the site model sees it; small enough to keep and to send."""
+
+    digest: str  # of the raw message, hex
+    raw: bytes  # little-endian uint32 indices of view R
+    text: bytes  # of view T
+    base: float = 0.0  # the base model's log-odds
+    version: int = VERSION
+
+    @staticmethod
+    def of(message: Message, base: Model | None) -> Example:
+        features = Features(message)
+        log_odds = 0.0 if base is None else base.log_odds(features.portable)
+        return Example(message.digest, _little(features.raw), _little(features.text), log_odds)
+
+    def views(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """Indices of R and T."""
+        return np.frombuffer(self.raw, dtype="<u4"), np.frombuffer(self.text, dtype="<u4")
+
+
+class Learnt(Value):
+    """What became of a label."""
+
+    counted: bool  # false when this message already had it
+    margin: float  # how right the score before it was; very negative: a person should look
+    moved: bool = False  # it had the other label before
+
+    @property
+    def doubtful(self) -> bool:
+        return self.margin < REVIEW_MARGIN
+
+
+class _Kept(Value):
+    """A label that was learnt, and what the model had said before."""
+
+    example: Example
+    spam: bool
+    said: float  # log-odds before this label was learnt
+
+
+class SiteModel:
+    """Learns with `learn` and `forget`; says with `log_odds`. One thread at a time."""
+
+    def __init__(self, eta: float = ETA, replay: int = REPLAY, base_weight: float = BASE_WEIGHT) -> None:
+        self.eta = eta
+        self.replay = replay
+        self.first_base_weight = base_weight
+        self._kept: dict[str, _Kept] = {}
+        self._classes: dict[bool, list[str]] = {False: [], True: []}
+        self._reset()
+
+    def _reset(self) -> None:
+        self.raw = Learner(SIZE, self.eta)
+        self.text = Learner(SIZE, self.eta)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._kept
+
+    @property
+    def ham(self) -> int:
+        return len(self._classes[False])
+
+    @property
+    def spam(self) -> int:
+        return len(self._classes[True])
+
+    @property
+    def rarer(self) -> int:
+        """Labels of the class that has fewer."""
+        return min(self.ham, self.spam)
+
+    @property
+    def base_weight(self) -> float:
+        return self.first_base_weight * BASE_HALF / (BASE_HALF + self.rarer)
+
+    def score(self, example: Example) -> float:
+        """Log-odds as they come: what ranks messages."""
+        raw, text = example.views()
+        return (self.raw.score(raw) + self.text.score(text)) / 2 + self.base_weight * example.base
+
+    def log_odds(self, example: Example) -> float:
+        """Of the probability to act on: with n labels of the rarer class, never surer than n + 1 to 1."""
+        most = math.log(self.rarer + 2)
+        return min(max(self.score(example), -most), most)
+
+    def learn(self, example: Example, spam: bool) -> Learnt:
+        """Take a label in, at once."""
+        before = self._kept.get(example.digest)
+        said = self.score(example)
+        margin = said if spam else -said
+        if before is not None and before.spam is spam:
+            return Learnt(False, margin)
+        if before is not None:
+            self.forget(example.digest)
+        self._kept[example.digest] = _Kept(example, spam, said)
+        self._classes[spam].append(example.digest)
+        self._step(example, spam)
+        self._look_again()
+        return Learnt(True, margin, before is not None)
+
+    def forget(self, digest: str) -> bool:
+        """Take a label out, as if it had never been; false when there was none."""
+        kept = self._kept.pop(digest, None)
+        if kept is None:
+            return False
+        self._classes[kept.spam].remove(digest)
+        self.relearn()
+        return True
+
+    def relearn(self, epochs: int = EPOCHS) -> None:
+        """Learn everything kept again, from nothing, in the order it came."""
+        self._reset()
+        for _ in range(epochs if len(self._kept) else 0):
+            for kept in self._kept.values():
+                self._step(kept.example, kept.spam)
+
+    def restore(self, kept: Iterable[tuple[Example, bool, float]]) -> None:
+        """Take in labels that were stored, with what was said about them, and learn them all."""
+        for example, spam, said in kept:
+            if example.version == VERSION and example.digest not in self._kept:
+                self._kept[example.digest] = _Kept(example, spam, said)
+                self._classes[spam].append(example.digest)
+        self.relearn()
+
+    @property
+    def trusted(self) -> bool:
+        """May it quarantine by itself? It has enough labels of both classes, and what it had said of the ham
+        before it was told was next to never wrong: as honest a test as there is.
+        """
+        if self.rarer < GATE_LABELS:
+            return False
+        latest = list(self._kept.values())[-GATE_LATEST:]
+        ham = [kept.said for kept in latest if not kept.spam]
+        wrong = sum(said > _SURE for said in ham)
+        return len(ham) >= GATE_LABELS and wrong <= GATE_FALSE * len(ham)
+
+    def _step(self, example: Example, spam: bool) -> float:
+        raw, text = example.views()
+        offset = self.base_weight * example.base
+        return min(self.raw.learn(raw, spam, offset), self.text.learn(text, spam, offset))
+
+    def _look_again(self) -> None:
+        random = np.random.Generator(np.random.PCG64(len(self._kept)))
+        for spam, digests in self._classes.items():
+            count = min(self.replay, len(digests))
+            for place in random.choice(len(digests), count, replace=False) if count else ():
+                kept = self._kept[digests[place]]
+                said = self.score(kept.example)
+                if (said if spam else -said) < REPLAY_MARGIN:
+                    self._step(kept.example, spam)
+
+
+def _little(indices: NDArray[np.uint32]) -> bytes:
+    return indices.astype("<u4", copy=False).tobytes()
