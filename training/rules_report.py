@@ -30,7 +30,7 @@ from filterd.ruleset import Ruleset, RulesSettings
 NOWHERE = Origin()
 
 
-@dataclass(slots=True)
+@dataclass
 class Tally:
     """What was counted, by (label, source)."""
 

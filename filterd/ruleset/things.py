@@ -109,6 +109,14 @@ ELEMENTS: tuple[Element, ...] = (
             "{exists: true}",
             lambda link: link.user or None,
         ),
+        Field("port", Kind.STRING, "The port, when it is written.", "'8080'", lambda link: link.port or None),
+        Field(
+            "flags",
+            Kind.STRING,
+            "What is odd about it: ip, userinfo, idn, ...",
+            "ip",
+            lambda link: link.flags,
+        ),
     ),
     element(
         "attachment",
@@ -191,6 +199,43 @@ ELEMENTS: tuple[Element, ...] = (
             "The first 64 kB of its decoded content, a character a byte.",
             "{regex: '^%PDF-'}",
             lambda part: bytes(part.content[:_CONTENT_BYTES]).decode("latin-1"),
+        ),
+    ),
+    element(
+        "html",
+        "An HTML part.",
+        lambda view: view.message.html,
+        Field("title", Kind.STRING, "Its title.", "{contains: sign in}", lambda one: one.title or None),
+        Field(
+            "flags",
+            Kind.STRING,
+            "What it holds: form, script, meta-refresh, ...",
+            "form",
+            lambda one: one.flags,
+        ),
+        Field(
+            "hidden_by",
+            Kind.STRING,
+            "How it hides text: display, font-size, colour, ...",
+            "font-size",
+            lambda one: one.hidden_by,
+        ),
+        Field(
+            "images",
+            Kind.NUMBER,
+            "How many images.",
+            "{at_least: 1}",
+            lambda one: one.counts.get("img", 0),
+        ),
+        Field(
+            "zero_width",
+            Kind.NUMBER,
+            "How many characters without width stand in its text.",
+            "{above: 20}",
+            lambda one: one.counts.get("zero-width", 0),
+        ),
+        Field(
+            "length", Kind.NUMBER, "Characters that a reader sees.", "{below: 50}", lambda one: len(one.text)
         ),
     ),
     element(

@@ -68,6 +68,20 @@ FIELDS: tuple[Field, ...] = (
         lambda view: view.message.hidden_text or None,
     ),
     Field(
+        "text.length",
+        Kind.NUMBER,
+        "Characters of visible text.",
+        "{below: 200}",
+        lambda view: len(view.message.text),
+    ),
+    Field(
+        "hidden.length",
+        Kind.NUMBER,
+        "Characters of hidden text.",
+        "{above: 1500}",
+        lambda view: len(view.message.hidden_text),
+    ),
+    Field(
         "body",
         Kind.TEXT,
         "The body as it came, undecoded, a character a byte.",
