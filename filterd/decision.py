@@ -29,9 +29,10 @@ class Action(enum.StrEnum):
         return self in (Action.ACCEPT, Action.TAG)
 
 
-_STRICTNESS = {a: n for n, a in enumerate(
-    (Action.ACCEPT, Action.TAG, Action.QUARANTINE, Action.DISCARD, Action.DEFER, Action.REJECT)
-)}
+_STRICTNESS = {
+    a: n
+    for n, a in enumerate((Action.ACCEPT, Action.TAG, Action.QUARANTINE, Action.DISCARD, Action.DEFER, Action.REJECT))
+}
 
 
 class Reason(enum.StrEnum):

@@ -29,8 +29,12 @@ from filterd.value import Value
 CHECK_FAILED = Symbol("CHECK_FAILED", 0.0, "A check failed on this message; its name and error are shown.")
 LEARNT_SPAM = Symbol("LEARNT_SPAM", 0.0, "The trained classifier takes it for spam; its points follow its probability.")
 LEARNT_HAM = Symbol("LEARNT_HAM", 0.0, "The trained classifier takes it for wanted mail.")
-LEARNT_CAP = Symbol("LEARNT_CAP", 0.0, "Without a rule's support the classifier alone stays under the quarantine threshold.")
-DMARC_CAP = Symbol("DMARC_CAP", 0.0, "On mail with an aligned DMARC pass no single rule weighs as much as the tag threshold.")
+LEARNT_CAP = Symbol(
+    "LEARNT_CAP", 0.0, "Without a rule's support the classifier alone stays under the quarantine threshold."
+)
+DMARC_CAP = Symbol(
+    "DMARC_CAP", 0.0, "On mail with an aligned DMARC pass no single rule weighs as much as the tag threshold."
+)
 OWN_SYMBOLS = (CHECK_FAILED, LEARNT_SPAM, LEARNT_HAM, LEARNT_CAP, DMARC_CAP)
 
 Stopwatch = Callable[[str], None]
@@ -120,9 +124,7 @@ class Judge:
         caps += [
             _cap(LEARNT_CAP, finding, self.quarantine_at - 1)
             for finding in weighed
-            if finding.name == LEARNT_SPAM.name
-            and finding.points >= self.quarantine_at
-            and finding.name not in capped
+            if finding.name == LEARNT_SPAM.name and finding.points >= self.quarantine_at and finding.name not in capped
         ]
         return tuple(weighed + caps)
 

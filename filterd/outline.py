@@ -22,9 +22,7 @@ def outline(message: Message) -> Outline:
         digest=message.digest,
         urls=tuple(dict.fromkeys(_line(link.url) for link in message.links[:URLS])),
         attachments=tuple(
-            AttachmentOutline(
-                name=_line(one.name), type=one.type, size=one.size, path=one.path, flags=tuple(one.flags)
-            )
+            AttachmentOutline(name=_line(one.name), type=one.type, size=one.size, path=one.path, flags=tuple(one.flags))
             for one in message.attachments[:ATTACHMENTS]
         ),
         defects=tuple(message.defects[:DEFECTS]),

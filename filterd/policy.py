@@ -76,9 +76,7 @@ class Policies(Settings):
         return next((policy for policy in self.policies if policy.covers(envelope, recipient)), None)
 
 
-def decide(
-    verdict: Verdict, envelope: Envelope, policies: Policies, *, enforce: bool = True
-) -> tuple[Decision, ...]:
+def decide(verdict: Verdict, envelope: Envelope, policies: Policies, *, enforce: bool = True) -> tuple[Decision, ...]:
     """One decision per recipient, in the envelope's order. `enforce` is the listener's own switch."""
     return tuple(_decide(verdict, envelope, recipient, policies, enforce) for recipient in envelope.recipients)
 
@@ -102,9 +100,7 @@ def bypassed(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
     )
 
 
-def _decide(
-    verdict: Verdict, envelope: Envelope, recipient: Recipient, policies: Policies, enforce: bool
-) -> Decision:
+def _decide(verdict: Verdict, envelope: Envelope, recipient: Recipient, policies: Policies, enforce: bool) -> Decision:
     policy = policies.covering(envelope, recipient)
     thresholds = (policy.thresholds if policy else policies.thresholds).value
     action, reason, text, reply = _judged(verdict, thresholds)

@@ -35,6 +35,11 @@ class CodecError(ValueError):
     """Bytes that are not the value they were said to be."""
 
 
+def replace(value: T, **fields: Any) -> T:
+    """The same value with other fields."""
+    return msgspec.structs.replace(value, **fields)  # type: ignore[type-var]
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
@@ -44,7 +49,7 @@ def pack(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
-def unpack(data: bytes | memoryview, kind: type[T]) -> T:
+def unpack(data: bytes | bytearray | memoryview, kind: type[T]) -> T:
     """The value that `data` holds, checked against the declaration of `kind`; raises CodecError."""
     decoder = _decoders.get(kind)
     if decoder is None:

@@ -92,7 +92,11 @@ def test_our_own_users_mail_is_never_discarded() -> None:
 
 def test_bypass_lets_everything_through_and_keeps_what_would_have_been() -> None:
     (decision,) = bypassed(decide(Verdict(points=900), envelope("a@example.org"), ALL))
-    assert (decision.action, decision.would, decision.reason) == (Action.ACCEPT, Action.QUARANTINE, Reason.BYPASS)
+    assert (decision.action, decision.would, decision.reason) == (
+        Action.ACCEPT,
+        Action.QUARANTINE,
+        Reason.BYPASS,
+    )
 
 
 def test_thresholds_must_rise() -> None:

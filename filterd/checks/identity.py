@@ -12,7 +12,9 @@ from filterd.mail import Mail
 from filterd.mail.domains import registrable
 
 NAME_OTHER = Symbol(
-    "FROM_NAME_OTHER_ADDRESS", 2.0, "The name shown for the sender is an address of another domain than his own."
+    "FROM_NAME_OTHER_ADDRESS",
+    2.0,
+    "The name shown for the sender is an address of another domain than his own.",
 )
 REPLY_SAME_NAME = Symbol(
     "REPLYTO_SAME_NAME_ELSEWHERE", 1.0, "Replies go to another domain under the sender's own display name."

@@ -10,7 +10,9 @@ from filterd.findings import Finding, Symbol, check
 from filterd.mail import Mail
 
 AMBIGUOUS = Symbol(
-    "STRUCTURE_AMBIGUOUS", 2.0, "Mail clients would read this message differently, so a scanner can be led astray."
+    "STRUCTURE_AMBIGUOUS",
+    2.0,
+    "Mail clients would read this message differently, so a scanner can be led astray.",
 )
 NO_AUTHOR = Symbol("FROM_MISSING", 2.0, "There is no From header, or no address in it.")
 MANY_AUTHORS = Symbol("FROM_MANY", 2.5, "There is more than one From header.")

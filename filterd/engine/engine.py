@@ -31,6 +31,7 @@ from filterd.policy import Policies, bypassed, decide, same_for_all
 from filterd.record import Generation as GenerationIds
 from filterd.record import Record
 from filterd.reply import Reply
+from filterd.value import replace
 
 log = structlog.get_logger("filterd.engine")
 
@@ -241,7 +242,7 @@ class _Examination:
         return Outcome(record=self.record, copies=copies(self.record, decisions, strip, self.generation.hostname))
 
     def _grow(self, **fields: Any) -> None:
-        self.record = _replace(self.record, **fields)
+        self.record = replace(self.record, **fields)
 
 
 def _on_error(envelope: Envelope, what: OnError, stage: str) -> tuple[Decision, ...]:
@@ -255,12 +256,6 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, PoolError | NoWorker):
         return str(error)
     return f"{type(error).__name__}: {error}"[:500]
-
-
-def _replace(record: Record, **fields: Any) -> Record:
-    import msgspec
-
-    return msgspec.structs.replace(record, **fields)
 
 
 async def ask_nobody(questions: Questions, seconds: float) -> Facts:

@@ -12,9 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
 import structlog
 
 from filterd.decision import Action, Copy, Decision, Edits, Reason
@@ -23,6 +22,7 @@ from filterd.marking import render
 from filterd.record import DeliveryResult, Record
 from filterd.reply import Reply
 from filterd.store import Held, QuarantineClass, StoreUnavailable
+from filterd.value import replace
 
 log = structlog.get_logger("filterd.engine")
 
@@ -137,7 +137,7 @@ class Fulfiller:
 
     def _keep(self, work: _Work) -> None:
         fates = tuple(work.fates[at] for at in sorted(work.fates))
-        work.record = _with(work.record, decisions=work.decisions, deliveries=fates)
+        work.record = replace(work.record, decisions=work.decisions, deliveries=fates)
         self._keeper.write(work.record, work.raw)
         self._recorded(work.record)
 
@@ -164,7 +164,7 @@ def _split(decisions: tuple[Decision, ...], delivery: Delivery, refusals: set[Ac
 
 
 def _quarantined(one: Decision, reason: Reason, text: str) -> Decision:
-    return _with(one, action=Action.QUARANTINE, reason=reason, text=f"{one.text} {text}", would=one.action)
+    return replace(one, action=Action.QUARANTINE, reason=reason, text=f"{one.text} {text}", would=one.action)
 
 
 def _class(decision: Decision) -> QuarantineClass:
@@ -191,7 +191,7 @@ class _Work:
     record: Record = field(init=False)
 
     def __post_init__(self) -> None:
-        self.record = _with(self.outcome.record, decisions=self.decisions)
+        self.record = replace(self.outcome.record, decisions=self.decisions)
         if not self.delivery.replies_each and not self.refused_for_all:
             return
         for position, decision in enumerate(self.decisions):
@@ -266,7 +266,3 @@ class _Work:
             return LOOP
         text = decision.reply or f"Refused as unwanted mail; ask your recipient's postmaster about {self.record.id}"
         return Reply(550, text, "5.7.1")
-
-
-def _with(value: Any, **fields: Any) -> Any:
-    return msgspec.structs.replace(value, **fields)

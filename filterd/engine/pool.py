@@ -1,7 +1,7 @@
 """The worker pool: hands mails to workers, and decides whom to blame when one dies.
 
 `inspect` and `judge` answer with what the worker said. They raise `Blamed` when the message itself killed workers
-(running alone when one died, or there when two did), `Refused` when a worker said that it could not, and `NoWorker`
+(running alone when one died, or running when two did), `Refused` when a worker said that it could not, and `NoWorker`
 when none lives: an outage of ours. What else a dying worker held is given to another; dead workers are replaced.
 """
 
@@ -54,7 +54,10 @@ class NoWorker(PoolError):
 
 
 class _Died(Exception):
-    def __init__(self, alone: bool) -> None:
+    """The worker that had this step is gone. Frames are answered in order, so the first one was running."""
+
+    def __init__(self, running: bool = False, alone: bool = False) -> None:
+        self.running = running
         self.alone = alone
 
 
@@ -110,7 +113,7 @@ class _Worker(asyncio.Protocol):
     async def ask(self, kind: Kind, job: int, *parts: bytes | memoryview, watch: bool = True) -> tuple[Kind, bytes]:
         """Send one frame and wait for its answer; raises _Died."""
         if not self.alive or self.transport is None:
-            raise _Died(alone=False)
+            raise _Died
         await self.writable.wait()
         future: asyncio.Future[tuple[Kind, bytes]] = asyncio.get_running_loop().create_future()
         self.pending[job] = future
@@ -168,10 +171,11 @@ class _Worker(asyncio.Protocol):
         self.alive = False
         self.writable.set()
         self._unwatch()
-        lost = [future for future in self.pending.values() if not future.done()]
+        lost = list(self.pending.values())
         self.pending.clear()
-        for future in lost:
-            future.set_exception(_Died(alone=len(lost) == 1))
+        for position, future in enumerate(lost):
+            if not future.done():
+                future.set_exception(_Died(running=position == 0, alone=len(lost) == 1))
         self.on_death(self)
 
     def _answered(self, job: int, kind: int, payload: bytes) -> None:
@@ -292,7 +296,7 @@ class Pool:
 
     def _blame(self, ticket: Ticket, death: _Died) -> None:
         ticket.worker = None
-        ticket.deaths += 1
+        ticket.deaths += death.running
         if death.alone or ticket.deaths > 1:
             raise Blamed("the message ended the worker process that read it") from death
 

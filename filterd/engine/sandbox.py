@@ -68,7 +68,12 @@ def _forbid_calls() -> str | None:
     def step(code: int, jump_true: int, jump_false: int, value: int) -> bytes:
         return struct.pack("=HBBI", code, jump_true, jump_false, value)
 
-    program = [step(_LOAD, 0, 0, 4), step(_EQUAL, 1, 0, architecture), step(_RETURN, 0, 0, _ERRNO), step(_LOAD, 0, 0, 0)]
+    program = [
+        step(_LOAD, 0, 0, 4),
+        step(_EQUAL, 1, 0, architecture),
+        step(_RETURN, 0, 0, _ERRNO),
+        step(_LOAD, 0, 0, 0),
+    ]
     program += [step(_EQUAL, len(calls) - n, 0, call) for n, call in enumerate(calls)]
     program += [step(_RETURN, 0, 0, _ALLOW), step(_RETURN, 0, 0, _ERRNO)]
     code = ctypes.create_string_buffer(b"".join(program))

@@ -84,9 +84,12 @@ def _mixed() -> bytes:
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("inner.js", "alert(1)")
     zipped = base64.encodebytes(archive.getvalue()).decode()
-    return _head('multipart/mixed; boundary="b"', "7bit") + (
-        f"--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{_HTML}\r\n"
-        f"--b\r\nContent-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n{zipped}\r\n"
-        "--b\r\nContent-Type: image/png; name=a.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n"
-        "--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: a@example.org\r\nSubject: inner\r\n\r\ninner\r\n--b--\r\n"
-    ).encode()
+    return (
+        _head('multipart/mixed; boundary="b"', "7bit")
+        + (
+            f"--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{_HTML}\r\n"
+            f"--b\r\nContent-Type: application/zip; name=a.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n{zipped}\r\n"
+            "--b\r\nContent-Type: image/png; name=a.png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n"
+            "--b\r\nContent-Type: message/rfc822\r\n\r\nFrom: a@example.org\r\nSubject: inner\r\n\r\ninner\r\n--b--\r\n"
+        ).encode()
+    )

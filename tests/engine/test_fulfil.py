@@ -94,7 +94,10 @@ def outcome(*actions: Action) -> Outcome:
 
 
 def run(
-    actions: Sequence[Action], answers: dict[str, Reply] | None = None, failing: bool = False, **abilities: bool
+    actions: Sequence[Action],
+    answers: dict[str, Reply] | None = None,
+    failing: bool = False,
+    **abilities: bool,
 ) -> tuple[Fulfilment, FakeKeeper, FakeDelivery]:
     keeper = FakeKeeper(failing)
     delivery = FakeDelivery(keeper, answers or {}, **abilities)
@@ -190,7 +193,7 @@ def test_a_split_refusal_says_what_it_would_have_been() -> None:
 
 
 def test_a_quarantine_that_cannot_commit_defers_everything_and_delivers_nothing() -> None:
-    done, keeper, delivery = run((A, Q), failing=True)
+    done, _, delivery = run((A, Q), failing=True)
     assert done.reply.code == 451
     assert delivery.sent == []
     assert [one.fate for one in done.record.deliveries] == ["deferred", "deferred"]
@@ -244,6 +247,6 @@ def test_what_was_delivered_before_the_client_left_is_remembered() -> None:
 def distinct() -> Outcome:
     """Two recipients whose copies differ, so that there are two transactions."""
     made = outcome(A, A)
-    first, = made.copies
+    (first,) = made.copies
     split = (Copy((0,), A, first.edits), Copy((1,), A))
     return Outcome(record=made.record, copies=split)
