@@ -4,28 +4,21 @@
 has, over the mark's id, the recipient, the message's body and an expiry; a changed bit, another recipient,
 another body or a later time make it worth nothing. That it is honoured once is the store's doing
 (`Store.spend_mark`), by its id.
-
-`load_key` reads the key from the state folder, and makes one where there is none.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Sequence
-from pathlib import Path
 
 from filterd.value import Value
 
 HEADER = "X-Filterd-Release"
-KEY_FILE = "release.key"
 KEPT = 7 * 86_400.0  # seconds that a mark is good for; a next hop may queue for days
-_KEY_BYTES = 32
 _TRIED = 4  # marks of one message that are looked at
 _FORM = re.compile(r"v1;id=([0-9A-Za-z.]{1,80});expires=(\d{1,12});mac=([0-9a-f]{64})", re.ASCII)
 _BODY = re.compile(rb"(?:\A|\n)\r?\n")
@@ -69,35 +62,6 @@ def spent_by(
         else:
             return Mark(match[1], float(match[2]))
     raise MarkError(why)
-
-
-def load_key(folder: Path) -> bytes:
-    """The site's key, from a file that only we can read; made when it is not there. Raises MarkError."""
-    path = folder / KEY_FILE
-    try:
-        _make_key(path)
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_mode & 0o077:
-                raise MarkError(f"{path} can be read by others; make it 0600")
-            key = file.read(_KEY_BYTES + 1)
-    except OSError as error:
-        raise MarkError(f"{path}: {error.strerror}") from error
-    if len(key) != _KEY_BYTES:
-        raise MarkError(f"{path} is not a release key; remove it, and a new one is made")
-    return key
-
-
-def _make_key(path: Path) -> None:
-    """Whole or not at all, whoever else does the same at this moment."""
-    if path.exists():
-        return
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(_KEY_BYTES))
-        os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):
-        os.link(draft, path)
-    draft.unlink()
 
 
 def _mac(key: bytes, id_: str, recipient: str, raw: bytes | memoryview, expires: int) -> str:

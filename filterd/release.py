@@ -51,7 +51,7 @@ class Release(Value):
 
 
 async def release(store: Store, hop: NextHop, ids: Iterable[str], by: str, key: bytes) -> list[Release]:
-    """Deliver these items, one after the other, each to its own recipient. `key` is `mark.load_key`'s."""
+    """Deliver these items, one after the other, each to its own recipient. `key` signs the marks."""
     return [await _release(store, hop, id_, by, key) for id_ in ids]
 
 

@@ -22,6 +22,8 @@ COMMANDS = {
     "model": "List, show and check the models.",
     "quarantine": "List, show, release and delete what was kept back.",
     "history": "Find, show and explain messages that passed.",
+    "backup": "Write everything that filterd knows to one file.",
+    "restore": "Put a backup back.",
     "bypass": "Emergency: let everything pass with a header.",
     "config": "Check and explain the configuration.",
     "status": "Is the service well? Exit code 0 well, 1 degraded, 2 down.",

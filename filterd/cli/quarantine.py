@@ -1,0 +1,342 @@
+"""`filterd quarantine`: what is held back, seen, released and deleted, one by one or in bulk."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from filterd.cli.common import ConfigOption, Fail, JsonOption, print_table, read_config
+from filterd.cli.storing import (
+    FindingOption,
+    LimitOption,
+    MessageIdOption,
+    ModelOption,
+    RecipientOption,
+    RulesetOption,
+    SenderOption,
+    SinceOption,
+    TextOption,
+    UntilOption,
+    chosen,
+    local,
+    moment,
+    opened,
+    print_array,
+    who,
+)
+from filterd.printable import printable
+from filterd.store import OPEN, ItemState, QuarantineClass, QuarantineFilter, QuarantineItem
+from filterd.value import Value
+
+if TYPE_CHECKING:
+    from filterd.config import Config
+    from filterd.release import Release
+    from filterd.store import Store
+
+SCREEN = 100  # rows that a terminal is shown without --limit
+COLUMNS = ("id", "time", "class", "state", "score", "sender", "recipient", "subject")
+
+app = typer.Typer()
+
+IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Items by id.")]
+_CLASSES, _STATES = ", ".join(QuarantineClass), ", ".join(ItemState)
+ClassOption = Annotated[str, typer.Option("--class", metavar="C", help=f"One of {_CLASSES}.")]
+StateOption = Annotated[
+    str, typer.Option("--state", metavar="S", help=f"One of {_STATES}, all; without it, what is held.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say which items it would be.")]
+
+
+class Done(Value):
+    """What became of one item."""
+
+    id: str
+    fate: str
+    text: str = ""
+
+
+@app.command("list")
+def list_(
+    finding: FindingOption = "",
+    ruleset: RulesetOption = "",
+    model: ModelOption = "",
+    sender: SenderOption = "",
+    recipient: RecipientOption = "",
+    text: TextOption = "",
+    message_id: MessageIdOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    klass: ClassOption = "",
+    state: StateOption = "",
+    limit: LimitOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The items that are held, newest first."""
+    wanted = selection(
+        finding, ruleset, model, sender, recipient, text, message_id, since, until, klass, state
+    )
+    with opened(read_config(config)) as store:
+        found = itertools.islice(store.quarantine.each(wanted), limit)
+        if as_json:
+            print_array(found)
+        else:
+            print_items(found, None if limit or not sys.stdout.isatty() else SCREEN)
+
+
+@app.command()
+def show(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Items by id.")],
+    raw: Annotated[bool, typer.Option("--raw", help="The message itself, as it was received.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """One item in full, and why it is there."""
+    with opened(read_config(config)) as store:
+        for item in (found := [existing(store, id_) for id_ in ids]):
+            if raw:
+                sys.stdout.flush()
+                sys.stdout.buffer.write(message(store, item))
+            elif not as_json:
+                print_item(store, item)
+        if as_json and not raw:
+            print_array(found)
+
+
+@app.command()
+def release(
+    ids: IdsArgument = None,
+    finding: FindingOption = "",
+    ruleset: RulesetOption = "",
+    model: ModelOption = "",
+    sender: SenderOption = "",
+    recipient: RecipientOption = "",
+    text: TextOption = "",
+    message_id: MessageIdOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    klass: ClassOption = "",
+    limit: LimitOption = None,
+    dry_run: DryRunOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Deliver items to the recipients that they were held for. They stay until the next hop has them."""
+    wanted = selection(finding, ruleset, model, sender, recipient, text, message_id, since, until, klass, "")
+    settings = read_config(config)
+    with opened(settings) as store:
+        items = named_or_matching(store, ids, wanted, limit)
+        if dry_run:
+            show_chosen(items, as_json)
+            return
+        fates = asyncio.run(deliver(settings, store, [item.id for item in items]))
+    report([Done(one.item, one.fate, one.text) for one in fates], as_json, "released")
+
+
+@app.command()
+def delete(
+    ids: IdsArgument = None,
+    finding: FindingOption = "",
+    ruleset: RulesetOption = "",
+    model: ModelOption = "",
+    sender: SenderOption = "",
+    recipient: RecipientOption = "",
+    text: TextOption = "",
+    message_id: MessageIdOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    klass: ClassOption = "",
+    limit: LimitOption = None,
+    dry_run: DryRunOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete items. Their messages go within the hour, or with `filterd quarantine expire`."""
+    wanted = selection(finding, ruleset, model, sender, recipient, text, message_id, since, until, klass, "")
+    with opened(read_config(config)) as store:
+        items = named_or_matching(store, ids, wanted, limit)
+        if dry_run:
+            show_chosen(items, as_json)
+            return
+        gone = set(store.quarantine.delete([item.id for item in items], who()))
+    fates = [
+        Done(item.id, "deleted") if item.id in gone else Done(item.id, "kept", f"it is {item.state}")
+        for item in items
+    ]
+    report(fates, as_json, "deleted")
+
+
+@app.command()
+def expire(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Let retention take its part now, and let go of the messages of deleted items."""
+    with opened(read_config(config)) as store:
+        items = records = bodies = 0
+        more = True
+        while more:
+            went = store.expire(grace=0)
+            items, records, bodies = items + went.items, records + went.records, bodies + went.bodies
+            more = went.more
+    if as_json:
+        print_array([{"items": items, "records": records, "messages": bodies}])
+    else:
+        sys.stdout.write(f"{items} items, {records} records and {bodies} messages went\n")
+
+
+def selection(
+    finding: str,
+    ruleset: str,
+    model: str,
+    sender: str,
+    recipient: str,
+    text: str,
+    message_id: str,
+    since: str,
+    until: str,
+    klass: str,
+    state: str,
+) -> QuarantineFilter:
+    """The filter that the options ask for."""
+    states = tuple(ItemState) if state == "all" else OPEN
+    if state and state != "all" and (one := chosen(state, ItemState, "--state")):
+        states = (one,)
+    return QuarantineFilter(
+        states=states,
+        klass=chosen(klass, QuarantineClass, "--class"),
+        finding=finding,
+        ruleset=ruleset,
+        model=model,
+        sender=sender,
+        recipient=recipient,
+        text=text,
+        message_id=message_id,
+        since=moment(since, "--since"),
+        until=moment(until, "--until"),
+    )
+
+
+def named_or_matching(
+    store: Store, ids: Sequence[str] | None, wanted: QuarantineFilter, limit: int | None
+) -> list[QuarantineItem]:
+    """The items that were named, or those that match; never all of them for want of a filter."""
+    filtered = wanted != QuarantineFilter()
+    if ids and filtered:
+        raise Fail("name items by id, or choose them by options, not both")
+    if ids:
+        return [existing(store, id_) for id_ in dict.fromkeys(ids)]
+    if not filtered:
+        raise Fail("name items by id, or say which ones with an option such as --finding or --since")
+    return list(itertools.islice(store.quarantine.each(wanted), limit))
+
+
+def existing(store: Store, id_: str) -> QuarantineItem:
+    item = store.quarantine.get(id_)
+    if item is None:
+        raise Fail(f"there is no item {printable(id_)}")
+    return item
+
+
+def message(store: Store, item: QuarantineItem) -> bytes:
+    raw = store.quarantine.raw(item.id)
+    if raw is None:
+        raise Fail(f"the message of {item.id} is gone; the item was {item.state}")
+    return raw
+
+
+async def deliver(config: Config, store: Store, ids: Iterable[str]) -> list[Release]:
+    """Release items through the configured relay."""
+    from filterd.app.hops import Hops, release_url
+    from filterd.app.state import StateError, prepare
+    from filterd.release import release as deliver_items
+
+    url = release_url(config)
+    if url is None:
+        raise Fail("nothing says where released mail goes: set release.relay")
+    hops = Hops()
+    try:
+        hop, key = hops.give(config, url), prepare(Path(config.state))
+        return await deliver_items(store, hop, ids, who(), key)
+    except (StateError, ValueError, OSError) as error:
+        raise Fail(str(error)) from error
+    finally:
+        await hops.aclose()
+
+
+def report(fates: Sequence[Done], as_json: bool, wished: str) -> None:
+    """Say what became of each item; fails when one of them did not do as was wished."""
+    if as_json:
+        print_array(fates)
+    else:
+        for one in fates:
+            sys.stdout.write(f"{one.id}\t{one.fate}\t{printable(one.text)}".rstrip("\t") + "\n")
+    failed = [one for one in fates if one.fate != wished]
+    if failed:
+        sys.stdout.flush()
+        first = f"{failed[0].id}: {failed[0].fate}, {failed[0].text}"
+        raise Fail(f"{len(failed)} of {len(fates)} were not {wished}; {printable(first)}")
+
+
+def show_chosen(items: Sequence[QuarantineItem], as_json: bool) -> None:
+    if as_json:
+        print_array(items)
+        return
+    print_items(iter(items), None)
+    sys.stderr.write(f"{len(items)} items\n")
+
+
+def print_items(items: Iterator[QuarantineItem], screen: int | None) -> None:
+    """A table; with `screen`, that many rows and a word that there are more."""
+    shown = list(itertools.islice(items, screen)) if screen else items
+    print_table(COLUMNS, (row(item) for item in shown))
+    if screen and next(items, None) is not None:
+        sys.stderr.write(f"the newest {screen}; there are more, see --limit\n")
+
+
+def row(item: QuarantineItem) -> tuple[str, ...]:
+    score = f"{item.score:.2f}"
+    return (
+        item.id,
+        local(item.time),
+        item.klass,
+        item.state,
+        score,
+        item.sender or "<>",
+        item.recipient,
+        item.subject,
+    )
+
+
+def print_item(store: Store, item: QuarantineItem) -> None:
+    from filterd.cli.history import explanation
+
+    by = f" by {item.state_by}" if item.state_by else ""
+    facts = {
+        "item": item.id,
+        "record": item.record,
+        "time": local(item.time),
+        "class": item.klass,
+        "state": f"{item.state} since {local(item.state_at)}{by}",
+        "sender": item.sender or "<>",
+        "recipient": item.recipient,
+        "from": item.from_,
+        "subject": item.subject,
+        "message id": item.message_id,
+        "client": item.client,
+        "size": f"{item.size} bytes",
+        "why": item.text,
+        "next hop": item.reply,
+        "next try": local(item.due) if item.due else "",
+    }
+    for name, value in facts.items():
+        if value:
+            sys.stdout.write(f"{name:>10}  {printable(value)}\n")
+    record = store.history.show(item.record)
+    if record is not None:
+        explanation(record)
+    else:
+        sys.stdout.write(f"{'findings':>10}  {' '.join(item.findings)}\n{'score':>10}  {item.score:.2f}\n")
