@@ -1,4 +1,4 @@
-"""What the tests of the SMTP door stand on: a next hop in memory, a filter of a few lines, a client on a socket."""
+"""What the tests of the SMTP door stand on: a next hop in memory, a filter, a client that speaks by hand."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ from filterd.reply import Reply
 
 ALL = ("PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 OK = Reply(250, "Ok", "2.0.0")
+
+
+async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for something that nobody announces."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @dataclass

@@ -25,6 +25,7 @@ class Client:
         self.caller = caller
         self.trusted = trusted
         self.helo = ""  # what the peer said
+        self.extended = False  # with EHLO or LHLO
         self.xclient: Said | None = None
         self.xforward: Said | None = None  # for the next mail
 
@@ -51,7 +52,7 @@ class Client:
         port = said.port if said else self.caller.port if self.origin.known else None
         return Handover(
             client=self.origin,
-            protocol=protocol or "ESMTP",
+            protocol=protocol or ("ESMTP" if self.extended else "SMTP"),
             port=port,
             user=self.user,
             queue_id=said.queue_id if said else None,

@@ -80,7 +80,6 @@ class Dialogue:
         self.door = door()
         self.client = Client(caller, caller.trusted(self.door.trusted))
         self.tls: str | None = None  # protocol and cipher
-        self._extended = False
         self._announced: dict[str, str] = {}
         self._largest = self.door.limits.message_size
         self._blind = False  # the next hop could not be asked what it has
@@ -104,9 +103,9 @@ class Dialogue:
         await self.abandon()
         self.door = self._current()
         self.client.helo = helo
-        self._extended = verb != "HELO"
+        self.client.extended = verb != "HELO"
         await self._look_ahead()
-        if not self._extended:
+        if not self.client.extended:
             return Reply(250, self.door.site.hostname)
         keywords = [f"{keyword} {value}".rstrip() for keyword, value in self._announced.items()]
         return Reply(250, "\n".join([self.door.site.hostname, *keywords]))
@@ -115,7 +114,7 @@ class Dialogue:
         refusal = self._before_mail()
         if refusal is not None:
             return refusal
-        if self._blind and self._extended:
+        if self._blind and self.client.extended:
             await self._look_ahead()
             if self._blind:
                 return replies.HOP_UNKNOWN
@@ -285,7 +284,7 @@ class Dialogue:
         self._blind = capabilities is None
         self._largest = min(ours, capabilities.size or ours) if capabilities else ours
         self._announced = {}
-        if not self._extended:
+        if not self.client.extended:
             return
         for keyword in _PASSED_ON:
             if capabilities is None or capabilities.has(keyword):
@@ -316,7 +315,7 @@ class Dialogue:
             recipients=tuple(mail.recipients if recipients is None else recipients),
             sender_parameters=mail.sender.parameters,
             protocol=protocol_word(
-                lmtp=lmtp, extended=self._extended, tls=bool(self.tls), user=bool(user), utf8=mail.utf8
+                lmtp=lmtp, extended=self.client.extended, tls=bool(self.tls), user=bool(user), utf8=mail.utf8
             ),
             tls=self.tls,
             user=user,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("filterd.smtp")
 
 _MOST_UNREAD = 1 << 16  # octets of commands that may wait while one is obeyed
+_PATIENCE = 5.0  # seconds of silence within a transaction that are nothing unusual
 _CLOSING = 10.0  # seconds that a closing connection may take to send what is left
 _IDLE_VERBS = frozenset(
     ("NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO", "LHLO", "XCLIENT", "XFORWARD")
@@ -71,6 +72,8 @@ class SmtpProtocol(SMTP):
         self._waiter: asyncio.Future[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
+        self._reading = True
+        self._aborting: asyncio.TimerHandle | None = None
         self._collector: Collector | None = None
         self._line_since: float | None = None
         self._window = (0.0, 0)  # when the data's rate was measured last, and what had come by then
@@ -108,6 +111,7 @@ class SmtpProtocol(SMTP):
         if self._line_since is None:
             self._line_since = self.loop.time()
         if len(self._inbox) > _MOST_UNREAD and self.stage is Stage.WORK and not self.wire.is_closing():
+            self._reading = False
             self.wire.pause_reading()
         self._wake()
 
@@ -118,6 +122,8 @@ class SmtpProtocol(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         self._leave()
         self._writable.set()
+        if self._aborting is not None:
+            self._aborting.cancel()
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -142,9 +148,15 @@ class SmtpProtocol(SMTP):
             case Stage.WORK:
                 if not self._writable.is_set() and spent > limits.command_timeout:
                     self.wire.abort()
-            case Stage.CLOSING:
-                if spent > _CLOSING:
-                    self.wire.abort()
+
+    def wasted(self, now: float) -> float:
+        """For how many seconds this session has been of no use to anybody; 0 when it is of use."""
+        spent = now - self.since
+        if self.stage is Stage.COMMAND:
+            return spent if self.idle or spent > _PATIENCE else 0.0
+        if self.stage is Stage.DATA and self._collector is not None and spent > _PATIENCE:
+            return spent if self._collector.received < self._dialogue.door.limits.data_rate * spent else 0.0
+        return 0.0
 
     def retire(self) -> None:
         """Close when the open transaction has ended; at once when there is none."""
@@ -340,7 +352,8 @@ class SmtpProtocol(SMTP):
             raise Gone
         if stage is not self.stage:
             self._enter(stage)
-        if not self.wire.is_closing() and not self.wire.is_reading():
+        if not self._reading and not self.wire.is_closing():
+            self._reading = True
             self.wire.resume_reading()
         self._waiter = self.loop.create_future()
         await self._waiter
@@ -350,7 +363,7 @@ class SmtpProtocol(SMTP):
             self._enter(Stage.WORK)
 
     async def _flush(self) -> None:
-        if self._out:
+        if self._out and not self.wire.is_closing():
             self.wire.write(bytes(self._out))
             self._out.clear()
         if not self._writable.is_set():
@@ -375,6 +388,7 @@ class SmtpProtocol(SMTP):
                 self.wire.write(bytes(self._out))
             self._out.clear()
             self.wire.close()
+            self._aborting = self.loop.call_later(_CLOSING, self.wire.abort)
 
     def _leave(self) -> None:
         if not self._gone.done():

@@ -137,13 +137,13 @@ class SmtpServer:
             self._admission.leave(session.caller.speaker)
 
     def _make_room(self, now: float) -> bool:
-        """Close the session that has been idle longest, so that silence cannot lock everybody out."""
-        idle = [session for session in self._sessions if session.idle and now - session.since > _RESTLESS]
-        if not idle:
+        """Close the session that has wasted most time, so that silence cannot lock everybody out."""
+        wasted = {session: session.wasted(now) for session in self._sessions}
+        worst = max(wasted, key=wasted.__getitem__, default=None)
+        if worst is None or wasted[worst] <= _RESTLESS:
             return False
-        longest = min(idle, key=lambda session: session.since)
-        longest.dismiss(replies.MADE_ROOM, "idle connections")
-        self.leave(longest)
+        worst.dismiss(replies.MADE_ROOM, "idle connections")
+        self.leave(worst)
         return True
 
     async def _watch(self) -> None:
@@ -158,17 +158,19 @@ class SmtpServer:
                 session.check(now)
 
     async def _accept(self, listening: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = await self.loop.sock_accept(listening)
-            except OSError as error:
-                log.warning("accept-failed", listener=self.name, why=str(error))
-                await asyncio.sleep(0.1)  # out of descriptors, most likely
-                continue
-            if len(self._arriving) > self.door.limits.connections:
-                connection.close()
-            else:
-                self._spawn(self._welcome(connection))
+        """Accept on a descriptor of our own, which lives until the loop has let go of it."""
+        with listening.dup() as own:
+            while True:
+                try:
+                    connection, _ = await self.loop.sock_accept(own)
+                except OSError as error:
+                    log.warning("accept-failed", listener=self.name, why=str(error))
+                    await asyncio.sleep(0.1)  # out of descriptors, most likely
+                    continue
+                if len(self._arriving) > self.door.limits.connections:
+                    connection.close()
+                else:
+                    self._spawn(self._welcome(connection))
 
     async def _welcome(self, connection: socket.socket) -> None:
         """What stands before SMTP. Whoever cannot pass it is closed without a word of SMTP."""

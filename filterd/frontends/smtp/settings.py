@@ -56,7 +56,7 @@ class SmtpLimits(Settings):
     data_rate: Size = Field(
         500, description="Bytes a second that data must come in at, measured over `data_window`."
     )
-    data_window: Duration = Field(30.0, gt=0, description="Over how long `data_rate` is measured.")
+    data_window: Duration = Field(60.0, gt=0, description="Over how long `data_rate` is measured.")
     handshake_timeout: Duration = Field(
         30.0, gt=0, description="How long a TLS handshake or a PROXY header may take."
     )
