@@ -5,9 +5,10 @@
     hop.messages[0].content                        # the bytes of the mail, dots unstuffed
     hop.sessions[0].commands                       # ["EHLO localhost", "MAIL FROM:<a@b>", ...]
 
-`script` says what is answered to a verb: BANNER, EHLO, LHLO, HELO, MAIL, RCPT, DATA, RSET, NOOP, QUIT, STARTTLS,
-XFORWARD, XCLIENT, and "." for the end of the message. A list is used up one answer after the other; anything
-else is the answer each time; a verb without a script is answered as a friendly server would. An answer is
+`script` says what is answered to a verb: BANNER, EHLO, LHLO, HELO, MAIL, RCPT, DATA, RSET, NOOP, QUIT,
+STARTTLS, XFORWARD, XCLIENT, and "." for the end of the message. A list is used up one answer after the other;
+anything else is the answer each time; a verb without a script is answered as a friendly server would. An
+answer is
 
     a str       a reply; its lines are sent with CRLF
     bytes       sent as they are
@@ -156,6 +157,7 @@ class FakeHop:
         self.port = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
 
     @property
     def commands(self) -> list[str]:
@@ -170,6 +172,12 @@ class FakeHop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def ended(self, count: int) -> None:
+        """Wait until so many sessions are over."""
+        while sum(session.ended for session in self.sessions) < count:
+            self._changed.clear()
+            await self._changed.wait()
 
     async def start(self) -> None:
         """Listen; after `stop` again, on the same port."""
@@ -193,7 +201,8 @@ class FakeHop:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(lambda done: (self._tasks.discard(done), writer.transport.abort()))
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = Session()
@@ -203,6 +212,7 @@ class FakeHop:
                 await self._converse(session, _Wire(reader), writer)
         finally:
             session.ended = True
+            self._changed.set()
             writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 async with asyncio.timeout(0.5):  # after a failed handshake Python 3.11 never says closed

@@ -1,4 +1,4 @@
-"""Real servers for tests: skipped where not installed, a failure where they must be (FILTERD_REQUIRE_PEERS=1).
+"""Real servers for tests: skipped where absent, a failure where they must be (FILTERD_REQUIRE_PEERS=1).
 
 sink = require("smtp-sink", package="postfix")     # its path
 """

@@ -1,4 +1,4 @@
-"""Connections are kept, bounded, found dead in time, and never carry one client's name into another's mail."""
+"""Connections are kept, bounded, found dead in time, never with one client's name in another's mail."""
 
 import asyncio
 import contextlib
@@ -44,12 +44,6 @@ async def send(hop: NextHop, handover: Handover | None = None) -> int:
         await transaction.close()
 
 
-async def ended(fake: FakeHop, count: int) -> None:
-    async with asyncio.timeout(5):
-        while sum(session.ended for session in fake.sessions) < count:
-            await asyncio.sleep(0.01)
-
-
 def test_one_connection_serves_many_mails() -> None:
     async def test() -> None:
         fake = FakeHop()
@@ -67,7 +61,7 @@ def test_unless_they_are_not_kept(changes: dict[str, Any]) -> None:
         fake = FakeHop()
         async with hop_to(fake, **changes) as hop:
             assert [await send(hop) for _ in range(3)] == [250] * 3
-            await ended(fake, 3)
+            await fake.ended(3)
             assert [session.commands[-1] for session in fake.sessions] == ["QUIT"] * 3
 
     run(test())
@@ -78,7 +72,7 @@ def test_an_idle_connection_is_closed_after_a_while() -> None:
         fake = FakeHop()
         async with hop_to(fake, keep=0.05) as hop:
             assert await send(hop) == 250
-            await ended(fake, 1)
+            await fake.ended(1)
             assert fake.sessions[0].commands[-1] == "QUIT"
             assert await send(hop) == 250
 
@@ -201,7 +195,8 @@ def test_xforward_comes_anew_with_each_mail() -> None:
             await send(hop, client(1, port=7, queue_id="Q1"))
             await send(hop, Handover(client=Origin()))
             assert [command for command in fake.commands if command.startswith("XFORWARD")] == [
-                "XFORWARD NAME=[UNAVAILABLE] ADDR=192.0.2.1 PORT=7 PROTO=ESMTP HELO=h1 IDENT=Q1 SOURCE=REMOTE",
+                "XFORWARD NAME=[UNAVAILABLE] ADDR=192.0.2.1 PORT=7 PROTO=ESMTP HELO=h1 IDENT=Q1"
+                " SOURCE=REMOTE",
                 "XFORWARD NAME=[UNAVAILABLE] ADDR=[UNAVAILABLE] PORT=[UNAVAILABLE] PROTO=ESMTP"
                 " HELO=[UNAVAILABLE] IDENT=[UNAVAILABLE] SOURCE=[UNAVAILABLE]",
             ]
@@ -250,7 +245,7 @@ def test_idle_connections_make_room_for_another_client() -> None:
         fake = FakeHop(keywords=XCLIENT)
         async with hop_to(fake, xclient=True, max_connections=2) as hop:
             assert [await send(hop, client(n)) for n in range(1, 6)] == [250] * 5
-            await ended(fake, 3)
+            await fake.ended(3)
             assert [session.ended for session in fake.sessions] == [True] * 3 + [False] * 2
 
     run(test())
@@ -318,7 +313,7 @@ def test_file_descriptors_stay_flat_when_everything_fails() -> None:
             before = len(os.listdir("/proc/self/fd"))
             for _ in range(50):
                 await send(hop)
-            await ended(fake, 51)
+            await fake.ended(51)
             await asyncio.sleep(0.05)
             assert len(os.listdir("/proc/self/fd")) <= before + 2
 

@@ -23,10 +23,13 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, 20))
 
 
-async def send(path: Path, *recipients: Recipient, body: bytes = BODY, sender: str = "s@a.example") -> list[str]:
+async def send(
+    path: Path, *recipients: Recipient, body: bytes = BODY, sender: str = "s@a.example"
+) -> list[str]:
     hop = next_hop(f"maildir:{path}", RelaySettings())
     transaction = hop.transaction(Handover(client=Origin()))
-    replies = await deliver(transaction, sender, (), recipients or (ANN,), iter([body[:9], memoryview(body)[9:]]))
+    chunks: list[bytes | memoryview] = [body[:9], memoryview(body)[9:]]
+    replies = await deliver(transaction, sender, (), recipients or (ANN,), iter(chunks))
     await transaction.close()
     await hop.aclose()
     return [str(reply) for reply in replies]
@@ -44,7 +47,11 @@ def test_a_copy_for_each_recipient(tmp_path: Path) -> None:
         run_result.extend(await send(path, ANN, Recipient("bad\naddress"), BOB))
 
     run(test())
-    assert run_result == ["250 2.0.0 Delivered", "501 5.1.3 Bad recipient address syntax", "250 2.0.0 Delivered"]
+    assert run_result == [
+        "250 2.0.0 Delivered",
+        "501 5.1.3 Bad recipient address syntax",
+        "250 2.0.0 Delivered",
+    ]
     copies = sorted((path / "new").iterdir(), key=lambda file: file.read_bytes())
     assert [copy.read_bytes() for copy in copies] == [
         b"Return-Path: <s@a.example>\nDelivered-To: %s@b.example\nSubject: hi\n\n.\nhello\n" % name

@@ -1,6 +1,7 @@
 """What leaves is what came, dots stuffed after CRLF only; a bare CR or LF is never sent."""
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ LINES = st.lists(
 
 
 def unstuffed(wire: bytes) -> bytes:
-    """As a receiver reads it (RFC 5321 section 4.5.2): line by line to the lone dot, and nothing after that."""
+    """As a receiver reads it (RFC 5321 section 4.5.2): line by line to the lone dot, then nothing."""
     *lines, rest = wire.split(b"\r\n")
     assert rest == b""
     assert lines.index(b".") == len(lines) - 1
@@ -24,10 +25,10 @@ def unstuffed(wire: bytes) -> bytes:
 
 
 @given(LINES, st.booleans(), st.lists(st.integers(0, 200), max_size=6))
-def test_content_survives_the_wire_however_it_is_cut(lines: list[bytes], whole: bool, cuts: list[int]) -> None:
+def test_content_survives_however_it_is_cut(lines: list[bytes], whole: bool, cuts: list[int]) -> None:
     content = b"\r\n".join(lines) + (b"\r\n" if whole else b"")
     edges = [0, *sorted(min(cut, len(content)) for cut in cuts), len(content)]
-    chunks = [memoryview(content)[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    chunks = [memoryview(content)[start:end] for start, end in pairwise(edges)]
     expected = content if not content or content.endswith(b"\r\n") else content + b"\r\n"
     assert unstuffed(b"".join(stuffed(chunks))) == expected
     assert b"".join(pieces(chunks)) == expected
@@ -35,7 +36,18 @@ def test_content_survives_the_wire_however_it_is_cut(lines: list[bytes], whole: 
 
 @pytest.mark.parametrize(
     "content",
-    [b"a\nb\r\n", b"a\rb\r\n", b"a\r\n\n", b"\r", b"\n", b"a\r", b"\r\r\n", b"a\n\r\n", b"a\r\n.\n", b"\n.\r\n"],
+    [
+        b"a\nb\r\n",
+        b"a\rb\r\n",
+        b"a\r\n\n",
+        b"\r",
+        b"\n",
+        b"a\r",
+        b"\r\r\n",
+        b"a\n\r\n",
+        b"a\r\n.\n",
+        b"\n.\r\n",
+    ],
 )
 @pytest.mark.parametrize("cut", [0, 1, 2, 3])
 def test_a_bare_cr_or_lf_is_refused(content: bytes, cut: int) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,28 @@ async def hop_to(fake: FakeHop, **changes: Any) -> AsyncIterator[NextHop]:
             yield hop
         finally:
             await hop.aclose()
+
+
+@contextlib.asynccontextmanager
+async def hop_to_program(
+    program: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any],
+) -> AsyncIterator[NextHop]:
+    """A next hop that does what `program` does with its one connection."""
+    over = asyncio.Event()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await program(reader, writer)
+        finally:
+            writer.transport.abort()
+            over.set()
+
+    async with await asyncio.start_server(converse, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        hop = next_hop(f"smtp://127.0.0.1:{port}", RelaySettings(data_timeout=2))
+        yield hop
+        await hop.aclose()
+        await over.wait()
 
 
 async def send(
@@ -89,14 +111,10 @@ def test_a_pipelined_mail_goes_out_in_one_breath() -> None:
         await reader.readuntil(b"\r\n.\r\n")
         writer.write(b"250 done\r\n")
         await reader.read()
-        writer.close()
 
     async def test() -> None:
-        async with await asyncio.start_server(converse, "127.0.0.1") as server:
-            port = server.sockets[0].getsockname()[1]
-            hop = next_hop(f"smtp://127.0.0.1:{port}", RelaySettings())
+        async with hop_to_program(converse) as hop:
             assert await send(hop, ANN, BOB) == ["550 no", "250 done"]
-            await hop.aclose()
 
     run(test())
 
@@ -296,15 +314,10 @@ def test_an_early_refusal_of_a_large_message_is_heard() -> None:
         await reader.readexactly(1000)
         writer.write(b"552 5.3.4 Too big\r\n")
         await reader.read()
-        writer.close()
 
     async def test() -> None:
-        async with await asyncio.start_server(converse, "127.0.0.1") as server:
-            port = server.sockets[0].getsockname()[1]
-            hop = next_hop(f"smtp://127.0.0.1:{port}", RelaySettings(data_timeout=2))
-            body = b"y" * 20_000_000 + b"\r\n"
-            assert await send(hop, body=body) == ["552 5.3.4 Too big"]
-            await hop.aclose()
+        async with hop_to_program(converse) as hop:
+            assert await send(hop, body=b"y" * 20_000_000 + b"\r\n") == ["552 5.3.4 Too big"]
 
     run(test())
 
