@@ -64,9 +64,7 @@ class Child:
         while True:
             await asyncio.sleep(BACKOFF[min(self._falls, len(BACKOFF) - 1)])
             started = loop.time()
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.PIPE
-            )
+            self._process = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.PIPE)
             code = await self._process.wait()
             self._falls = 1 if loop.time() - started > STEADY else self._falls + 1
             log.error("child-ended", child=self.name, code=code)

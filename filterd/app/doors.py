@@ -106,9 +106,7 @@ class Doors:
             raise
         return opened
 
-    async def _start(
-        self, address: Address, listener: AnyListener, sockets: list[socket.socket], make: Maker
-    ) -> None:
+    async def _start(self, address: Address, listener: AnyListener, sockets: list[socket.socket], make: Maker) -> None:
         name = f"{listener.protocol} {where(sockets[0])}"
         door = make(name, listener)
         await door.start([opened.dup() for opened in sockets])

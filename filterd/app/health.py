@@ -66,9 +66,7 @@ def conclude(vitals: Vitals) -> Health:
     if not vitals.enforcing:
         degraded.append("enforce is false: mail is scored and delivered whatever its score")
     if vitals.undelivered:
-        degraded.append(
-            f"{vitals.undelivered} messages are in the quarantine because the next hop refused them"
-        )
+        degraded.append(f"{vitals.undelivered} messages are in the quarantine because the next hop refused them")
     degraded += [f"the {child} process does not stay up" for child in vitals.children_down]
     if vitals.reload_failed is not None:
         degraded.append(f"the last reload failed and the old settings are in force: {vitals.reload_failed}")

@@ -68,12 +68,19 @@ def as_json(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        return ",".join(f"{key}:{_value(inside)}" for key, inside in value.items()) or '""'
-    if isinstance(value, float):
-        return f"{value:.2f}"
-    text = printable(str(value)) if not isinstance(value, list | tuple) else ",".join(map(_value, value))
+    text = printable(_plain(value))
     return text if _BARE.fullmatch(text) else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case float():
+            return f"{value:.2f}"
+        case list() | tuple():
+            return ",".join(map(_plain, value))
+        case dict():
+            return ",".join(f"{key}:{_plain(inside)}" for key, inside in value.items())
+    return str(value)
 
 
 def message_line(record: Record) -> dict[str, Any]:

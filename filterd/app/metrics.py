@@ -35,9 +35,7 @@ class Metrics(Collector):
             ("fate",),
             registry=self.registry,
         )
-        self.findings = Counter(
-            "filterd_findings", "Findings, by symbol.", ("symbol",), registry=self.registry
-        )
+        self.findings = Counter("filterd_findings", "Findings, by symbol.", ("symbol",), registry=self.registry)
         self.errors = Counter(
             "filterd_errors", "Messages that could not be judged, by the stage that failed.", ("stage",),
             registry=self.registry,
@@ -49,9 +47,7 @@ class Metrics(Collector):
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.size = Histogram(
-            "filterd_message_bytes", "Sizes of messages.", buckets=_BYTES, registry=self.registry
-        )
+        self.size = Histogram("filterd_message_bytes", "Sizes of messages.", buckets=_BYTES, registry=self.registry)
         self.registry.register(self)
 
     def record(self, record: Record) -> None:

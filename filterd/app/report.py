@@ -102,12 +102,8 @@ def _auth(auth: Authentication) -> dict[str, Any]:
             "org_domain": auth.dmarc.org_domain,
             "reason": auth.dmarc.reason or None,
         },
-        "arc": None
-        if auth.arc is None
-        else {"result": auth.arc.result.value, "reason": auth.arc.reason or None},
-        "iprev": None
-        if auth.iprev is None
-        else {"result": auth.iprev.result.value, "name": auth.iprev.name or None},
+        "arc": None if auth.arc is None else {"result": auth.arc.result.value, "reason": auth.arc.reason or None},
+        "iprev": None if auth.iprev is None else {"result": auth.iprev.result.value, "name": auth.iprev.name or None},
     }
 
 
@@ -129,9 +125,7 @@ def as_text(path: str, record: Record, *, explain: bool = False) -> Iterator[str
     """One line; with `explain` everything that led to it, a line for each."""
     decision = summary(record.decisions)
     action = decision.action.value if decision else "none"
-    names = ", ".join(
-        one.name for one in sorted(record.verdict.findings, key=lambda one: -abs(one.points))[:6]
-    )
+    names = ", ".join(one.name for one in sorted(record.verdict.findings, key=lambda one: -abs(one.points))[:6])
     yield f"{path}: {action} {record.verdict.points / 100:.2f} {names}".rstrip()
     if not explain or decision is None:
         return

@@ -85,9 +85,7 @@ class Service:
         stack.callback(self.store.close)
         self._dns = Dns(config.dns)
         stack.push_async_callback(self._close_dns)
-        self.engine = Engine(
-            await pooled(self.loaded, asker(self._dns)), self.store, self._recorded, mark_key=secret
-        )
+        self.engine = Engine(await pooled(self.loaded, asker(self._dns)), self.store, self._recorded, mark_key=secret)
         stack.push_async_callback(self._close_workers)
         self.engine.bypass = self._bypass.said() is not None
         self._hops.take(config)
@@ -197,11 +195,7 @@ class Service:
             await self.health(),
             version=__version__,
             config=self.loaded.document.file if self.loaded.document else None,
-            generation={
-                "config": self.loaded.hash,
-                "ruleset": generation.ids.ruleset,
-                "model": generation.ids.model,
-            },
+            generation={name: getattr(generation.ids, name) for name in ("config", "ruleset", "model")},
             doors=self._doors.names,
             workers={"alive": generation.judges.alive, "wanted": generation.judges.size},
             load=self.engine.load,
@@ -241,7 +235,7 @@ class Service:
                 if said is None:
                     log.warning("bypass-off", text="mail is filtered again")
             if said is not None and now - said_at >= 60:
-                log.warning("bypass-on", text="every message passes unfiltered", since=said)
+                log.warning("bypass-on", text=f"every message passes unfiltered {said}")
                 said_at = now
             await asyncio.sleep(WATCH)
 

@@ -70,4 +70,4 @@ class Bypass:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
-            return "since an unknown time"
+            return "since nobody knows when"

@@ -53,9 +53,7 @@ async def _run(folder: Path, once: bool) -> None:
         loop.add_signal_handler(number, ended.set)
     console.print("Starting filterd ...", style="dim")
     async with running(folder) as demo:
-        table = Table(
-            "message", "to", "became", "score", "authentication", "why", title="What filterd made of them"
-        )
+        table = Table("message", "to", "became", "score", "authentication", "why", title="What filterd made of them")
         count = 0
         async for sent in send_all(demo):
             if sent.record is None:
@@ -67,7 +65,7 @@ async def _run(folder: Path, once: bool) -> None:
         console.print(table)
         delivered = len(list((demo.maildir / "new").glob("*")))
         for line in (
-            f"{count} messages were sent over SMTP to {', '.join(demo.service.doors.names)}.",
+            f"{count} messages were sent to {demo.service.doors.names[0]}.",
             f"{delivered} copies lie in the Maildir {demo.maildir}.",
             f"See more: filterd quarantine list -c {demo.config}",
             f"          filterd history find -c {demo.config}",
@@ -92,9 +90,7 @@ def rows(record: Record) -> Iterator[tuple[str | Text, ...]]:
     strongest = sorted(record.verdict.findings, key=lambda one: -one.points)
     names = ", ".join(f"{one.name} {one.score:+.1f}" for one in strongest[:4] if one.points > 0)
     for delivery, decision in zip(record.deliveries, record.decisions, strict=True):
-        became = (
-            "tagged" if delivery.fate == "delivered" and decision.action.value == "tag" else delivery.fate
-        )
+        became = "tagged" if delivery.fate == "delivered" and decision.action.value == "tag" else delivery.fate
         yield (
             printable(delivery.recipient),
             Text(became, _COLOURS.get(became, "")),
