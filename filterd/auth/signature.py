@@ -74,11 +74,15 @@ def read_tags(header: Header) -> dict[bytes, bytes] | Problem:
 
 def names(tags: dict[bytes, bytes]) -> tuple[str, str]:
     """(d=, s=) as A-labels in lower case; "" for one that is not a domain name."""
-    found = []
-    for tag in (b"d", b"s"):
-        text = tags.get(tag, b"").decode("utf-8", "replace")
-        found.append((to_ascii(text) or "") if not text.endswith(".") else "")
-    return found[0], found[1]
+    return _domain(tags.get(b"d", b"")), _domain(tags.get(b"s", b""))
+
+
+def _domain(value: bytes) -> str:
+    try:
+        text = value.decode()  # RFC 8616: other scripts are UTF-8
+    except UnicodeDecodeError:
+        return ""
+    return "" if text.endswith(".") else to_ascii(text) or ""
 
 
 def read_signature(header: Header, tags: dict[bytes, bytes], needed: str) -> Signature | Problem:

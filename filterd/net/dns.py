@@ -47,9 +47,7 @@ class DnsSettings(Settings):
         description="Name servers to ask, in order, as 127.0.0.1, 127.0.0.1:5353 or [::1]:53. "
         "Empty: those in /etc/resolv.conf.",
     )
-    timeout: Duration = Field(
-        default=5.0, gt=0, description="How long one question may take, with all tries."
-    )
+    timeout: Duration = Field(default=5.0, gt=0, description="How long one question may take, with all tries.")
     concurrency: int = Field(default=400, ge=1, description="How many questions may be under way at a time.")
     cache: Size = Field(default=64_000_000, description="Memory for answers that are kept, in bytes.")
     per_mail: int = Field(
@@ -95,6 +93,7 @@ class DnsCounts:
 NO_NAME = Answer(DnsStatus.NXDOMAIN, (), "not a name that can exist")
 NO_SERVER = Answer(DnsStatus.TEMPERROR, (), "no name server answers")
 TIMEOUT = Answer(DnsStatus.TEMPERROR, (), "timeout")
+CLOSED = Answer(DnsStatus.TEMPERROR, (), "shutting down")
 BUSY = Answer(DnsStatus.TEMPERROR, (), "too many questions under way")
 
 
@@ -163,14 +162,20 @@ class Dns(Asks):
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
         else:
             self.counts.shared += 1
-        return await asyncio.shield(task)  # who stops waiting does not stop it for the others
+        try:
+            return await asyncio.shield(task)  # who stops waiting does not stop it for the others
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if task.cancelled() and current is not None and not current.cancelling():
+                return CLOSED
+            raise
 
     def budget(self, until: float) -> Budget:
         """A view for one mail: temporary errors past loop time `until`, or past its share of questions."""
         return Budget(self, until, self.settings.per_mail)
 
     async def aclose(self) -> None:
-        """Stop asking; questions under way are cancelled."""
+        """Stop asking; questions under way are temporary errors."""
         tasks = list(self._under_way.values())
         for task in tasks:
             task.cancel()
@@ -229,7 +234,7 @@ class Dns(Asks):
                 if not server.alive or left <= 0:
                     continue
                 asked += 1
-                reply = await self._exchange(server, name, kind, min(left, self._attempt), left)
+                reply = await self._exchange(server, name, kind, min(left, self._attempt), until)
                 if isinstance(reply, wire.Reply):
                     return reply
                 failure = reply
@@ -238,7 +243,7 @@ class Dns(Asks):
         return failure
 
     async def _exchange(
-        self, server: Server, name: bytes, kind: Kind, seconds: float, left: float
+        self, server: Server, name: bytes, kind: Kind, seconds: float, until: float
     ) -> wire.Reply | Answer:
         query, question = wire.encode_query(name, kind)
         self.counts.packets += 1
@@ -249,6 +254,7 @@ class Dns(Asks):
             reply, packet = None, ASK_STREAM  # cut off in the middle of a record, as some do
         if packet == ASK_STREAM or (reply and reply.truncated):
             self.counts.streams += 1
+            left = max(until - asyncio.get_running_loop().time(), 0)
             packet = await server.ask_stream(query, question, left)
             try:
                 reply = wire.decode_reply(packet, question) if packet else None
@@ -258,11 +264,7 @@ class Dns(Asks):
             return TIMEOUT
         if reply.code in (Code.NOERROR, Code.NXDOMAIN):
             return reply
-        word = (
-            Code(reply.code).name.lower()
-            if reply.code in Code.__members__.values()
-            else f"rcode {reply.code}"
-        )
+        word = Code(reply.code).name.lower() if reply.code in Code.__members__.values() else f"rcode {reply.code}"
         return Answer(DnsStatus.TEMPERROR, (), word)
 
 

@@ -85,9 +85,7 @@ def encode_query(name: bytes, kind: int) -> tuple[bytes, bytes]:
     vixie-dnsext-dns0x20).
     """
     noise = os.urandom(2 + len(name))
-    mixed = bytes(
-        [b ^ (n & 0x20) if 65 <= b & 0xDF <= 90 else b for b, n in zip(name, noise[2:], strict=True)]
-    )
+    mixed = bytes([b ^ (n & 0x20) if 65 <= b & 0xDF <= 90 else b for b, n in zip(name, noise[2:], strict=True)])
     question = mixed + struct.pack("!HH", kind, 1)
     return noise[:2] + b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01" + question + _OPT, question
 
@@ -183,6 +181,4 @@ def _name(packet: bytes, offset: int) -> tuple[str, int]:
 
 def _escaped(label: bytes) -> str:
     r"""A label with odd bytes, as master files write it: `\.` `\\` and `\DDD` (RFC 1035 section 5.1)."""
-    return "".join(
-        f"\\{chr(b)}" if b in b".\\" else chr(b).lower() if 32 <= b < 127 else f"\\{b:03d}" for b in label
-    )
+    return "".join(f"\\{chr(b)}" if b in b".\\" else chr(b).lower() if 32 <= b < 127 else f"\\{b:03d}" for b in label)

@@ -99,9 +99,9 @@ def test_an_unknown_origin_asks_nothing() -> None:
 def test_servfail_is_temporary_and_no_record_is_none() -> None:
     assert check({"example.org": ["SERVFAIL"]}).result is AuthResult.TEMPERROR
     assert check({"example.org": ["TIMEOUT"]}).result is AuthResult.TEMPERROR
-    assert check(
-        {"example.org": [{"TXT": "v=spf1 include:b.example -all"}], "b.example": ["SERVFAIL"]}
-    ).result is (AuthResult.TEMPERROR)
+    assert check({"example.org": [{"TXT": "v=spf1 include:b.example -all"}], "b.example": ["SERVFAIL"]}).result is (
+        AuthResult.TEMPERROR
+    )
     assert check({"example.org": [{"TXT": "v=spf10"}]}).result is AuthResult.NONE
     assert check({}).result is AuthResult.NONE
 
@@ -118,9 +118,7 @@ def test_more_than_ten_look_ups_are_a_permerror_and_are_not_made() -> None:
 
 
 def test_more_than_two_void_look_ups_are_a_permerror() -> None:
-    with NameServer(
-        {"example.org": [{"TXT": "v=spf1 a:v1.example a:v2.example a:v3.example a:v4.example ?all"}]}
-    ) as s:
+    with NameServer({"example.org": [{"TXT": "v=spf1 a:v1.example a:v2.example a:v3.example a:v4.example ?all"}]}) as s:
         assert check_at(s, "192.0.2.1", "a@example.org").result is AuthResult.PERMERROR
         assert s.count() == 4
 
