@@ -60,6 +60,7 @@ class _Parser:
             self.result.regular = False
         self.text = text[:MAX_FIELD]
         self.in_group = False
+        self.unclosed = False  # a quotation mark was met that nothing closes
         self._clear()
 
     def _clear(self) -> None:
@@ -73,15 +74,22 @@ class _Parser:
             if text[position] == "(":
                 position = self._comment(position)
                 continue
-            match = _TOKEN.match(text, position)
-            if match is None:
-                break
-            position = match.end()
-            self._token(match.lastgroup or "other", match[0])
+            position = self._next_token(position)
         self._finish()
         if self.in_group:
             self.result.regular = False
         return self.result
+
+    def _next_token(self, position: int) -> int:
+        if self.text[position] == '"' and self.unclosed:
+            self._token("other", '"')
+            return position + 1
+        match = _TOKEN.match(self.text, position)
+        kind, token = (match.lastgroup or "other", match[0]) if match else ("other", self.text[position])
+        # To look for the end of every quote once more would be quadratic.
+        self.unclosed = self.unclosed or (kind == "other" and token == '"')
+        self._token(kind, token)
+        return position + len(token)
 
     def _comment(self, start: int) -> int:
         """Skip a comment, however deeply nested (RFC 5322 section 3.2.2)."""
@@ -143,11 +151,7 @@ class _Parser:
             mailbox = _mailbox("", words)
         else:
             return
-        if (
-            mailbox.address.count("@") != 1
-            or not mailbox.domain
-            or _has_inner_space(words if angle is None else angle)
-        ):
+        if mailbox.address.count("@") != 1 or not mailbox.domain or _has_inner_space(words if angle is None else angle):
             self.result.regular = False
         self.result.mailboxes.append(mailbox)
 

@@ -147,10 +147,7 @@ def _zip(content: bytes) -> tuple[str, Listing | None, list[str]]:
     if any(entry.encrypted for entry in listing.entries):
         flags.append("encrypted")
     if "[Content_Types].xml" in names:
-        if any(
-            name.lower().endswith(("vbaproject.bin", "vbadata.xml", "macrosheets/sheet1.xml"))
-            for name in names
-        ):
+        if any(name.lower().endswith(("vbaproject.bin", "vbadata.xml", "macrosheets/sheet1.xml")) for name in names):
             flags.append("macro")
         for folder, kind in _OFFICE:
             if any(name.startswith(folder) for name in names):

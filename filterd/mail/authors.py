@@ -20,9 +20,7 @@ _MAX_FIELDS = 100
 # What stands after any at sign, whatever is around it.
 _AFTER_AT = re.compile(r"@([^\s\x00-\x20<>,;:()\"'\\@\[\]]{0,255})")
 _AROUND = ".-_?=*!`\u2019\u201d"  # what may stand around a domain in running text
-_HIDDEN_FROM = re.compile(
-    rb"(?:^|[\r\n])[^\x21-\x7e\r\n]*from[^\x21-\x7e\r\n]*:([^\r\n]{0,2000})", re.IGNORECASE
-)
+_HIDDEN_FROM = re.compile(rb"(?:^|[\r\n])[^\x21-\x7e\r\n]*from[^\x21-\x7e\r\n]*:([^\r\n]{0,2000})", re.IGNORECASE)
 _STRUCTURE = re.compile(r"[<>,;:]")
 
 
@@ -65,10 +63,6 @@ def _add(domains: dict[str, None], text: str) -> None:
 def _hidden(raw: bytes, headers: Headers) -> list[str]:
     """From fields that only some readers see: in lines that are no field, or after a bare CR."""
     places = [raw[start:end] for start, end in headers.stray[:_MAX_FIELDS]]
-    places += [
-        field.value
-        for field in headers
-        if b"\r" in field.value and b"\r" in field.value.replace(b"\r\n", b"")
-    ]
+    places += [field.value for field in headers if b"\r" in field.value and b"\r" in field.value.replace(b"\r\n", b"")]
     found = [match[1] for place in places[:_MAX_FIELDS] for match in _HIDDEN_FROM.finditer(place)]
     return [value.decode("utf-8", "replace") for value in found[:_MAX_FIELDS]]

@@ -20,7 +20,8 @@ _SAMPLE = 4_096
 _NAME = re.compile(r"[a-z0-9][a-z0-9._:+-]{0,39}", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w.:-]{1,40})", re.IGNORECASE)
-_PLAIN = frozenset({"", "ascii", "us-ascii", "utf-8", "utf8"})
+_ASCII = frozenset({"", "ascii", "us-ascii"})  # no help, once there are other bytes
+_PLAIN = _ASCII | {"utf-8", "utf8"}
 
 # The Encoding Standard's reading of labels that are narrower on paper than in mail, and labels Python lacks.
 _WIDER = {
@@ -121,7 +122,7 @@ def _decode(content: bytes, declared: str) -> tuple[str, Defect | None]:
         if content.startswith(mark):
             return content.decode(marked, "replace"), None
     name = codec(declared) if declared else None
-    trusted = name if declared.lower() not in _PLAIN else None
+    trusted = name if declared.lower() not in _ASCII else None
     for candidate in (trusted, "utf-8"):
         if candidate is not None:
             try:

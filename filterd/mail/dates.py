@@ -64,9 +64,7 @@ def parse_date(text: str) -> datetime.datetime | None:
         return _moment(year, _month(month), day, hour, minute, second, offset)
     if match := _ISO.match(text):
         year, month, day, hour, minute, second, sign, hours, minutes = match.groups()
-        return _moment(
-            year, int(month), day, hour, minute, second, _offset(sign, hours, minutes) if sign else 0
-        )
+        return _moment(year, int(month), day, hour, minute, second, _offset(sign, hours, minutes) if sign else 0)
     return None
 
 

@@ -37,9 +37,7 @@ class Defect(enum.StrEnum):
     BAD_CONTENT_TYPE = "bad-content-type"
     BAD_PARAMETER = "bad-parameter"
     UNKNOWN_ENCODING = "unknown-encoding"
-    ENCODED_CONTAINER = (
-        "encoded-container"  # a multipart or message with a transfer encoding (RFC 2045 section 6.4)
-    )
+    ENCODED_CONTAINER = "encoded-container"  # a multipart or message with a transfer encoding (RFC 2045 section 6.4)
     NO_BOUNDARY = "no-boundary"
     NO_DELIMITER = "no-delimiter"  # a multipart whose boundary never comes
     UNCLOSED_MULTIPART = "unclosed-multipart"

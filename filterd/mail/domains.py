@@ -88,6 +88,11 @@ def registrable(host: str | None) -> str | None:
     return ".".join(labels[-(found.count(".") + 1) :])
 
 
+def has_known_suffix(host: str) -> bool:
+    """Is `host`, in A-labels, a name under a suffix that the list really names?"""
+    return _suffixes.privatesuffix(host, accept_unknown=False) is not None
+
+
 def is_under(host: str, domain: str) -> bool:
     """Is `host` the domain itself or a name below it? `evilgood.com` is not under `good.com`."""
     host, domain = host.lower().removesuffix("."), domain.lower().removesuffix(".").lstrip(".")

@@ -77,9 +77,7 @@ def flags(name: str) -> tuple[str, ...]:
     found = {
         "executable": danger(name) == 4,
         "macro-type": danger(name) == 3,
-        "double-extension": len(pieces) > 2
-        and pieces[-1].strip() in EXECUTABLE
-        and pieces[-2].strip() in _DOCUMENT,
+        "double-extension": len(pieces) > 2 and pieces[-1].strip() in EXECUTABLE and pieces[-2].strip() in _DOCUMENT,
         "bidi": _BIDI.search(name) is not None,
         "invisible": _INVISIBLE.search(name) is not None,
         "control": _CONTROL.search(name) is not None,

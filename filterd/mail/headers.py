@@ -65,12 +65,23 @@ class Header(Value):
 class Headers(Sequence[Header]):
     """The fields of one block, in order; names are compared without case."""
 
-    __slots__ = ("_by_name", "_fields", "body_start", "defects", "stray", "stray_start", "total", "truncated")
+    __slots__ = (
+        "_by_name",
+        "_fields",
+        "body_start",
+        "defects",
+        "foreign",
+        "stray",
+        "stray_start",
+        "total",
+        "truncated",
+    )
 
     def __init__(self, buffer: bytes, start: int = 0, end: int | None = None) -> None:
         stop = len(buffer) if end is None else end
         self.defects: set[Defect] = set()
         self.truncated = False
+        self.foreign: list[Header] = []  # verdicts of other filters, or forged ones: all of them
         self.total: dict[str, int] = {}  # fields by lower-case name, those that were not kept included
         self.stray: list[tuple[int, int]] = []  # spans between fields: lines that are no field
         block_end, self.body_start = self._limits(buffer, start, stop)
@@ -108,13 +119,20 @@ class Headers(Sequence[Header]):
             total[key] = occurrence = total.get(key, 0) + 1
             if match[2]:
                 self.defects.add(Defect.SPACE_BEFORE_COLON)
-            if len(fields) >= MAX_HEADERS and not _kept(key, occurrence):
+            foreign = key[:2] == "x-" and is_foreign(key)
+            full = len(fields) >= MAX_HEADERS
+            if full:
                 self.truncated = True
-                continue
+                if not (foreign or (key in _STRUCTURAL and occurrence <= _MAX_STRUCTURAL)):
+                    continue
             value = match[3]
             if value.endswith(b"\r"):
                 value = value[:-1]
             field = Header(name, value, match.start(), position, occurrence)
+            if foreign:
+                self.foreign.append(field)
+                if full:
+                    continue
             fields.append(field)
             by_name.setdefault(key, []).append(field)
         if position < block_end:
@@ -173,10 +191,6 @@ class Headers(Sequence[Header]):
 def is_foreign(name: str) -> bool:
     """Is this a field in which another filter, or a forger, gives a verdict? They are taken away."""
     return _FOREIGN.match(name.encode("ascii", "replace")) is not None
-
-
-def _kept(key: str, occurrence: int) -> bool:
-    return (key in _STRUCTURAL and occurrence <= _MAX_STRUCTURAL) or (key[:2] == "x-" and is_foreign(key))
 
 
 def _characters(value: bytes) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from filterd.mail.domains import has_known_suffix
 from filterd.mail.headers import Headers
 from filterd.mail.urls import parse_url
 from filterd.value import Value
@@ -62,9 +63,7 @@ class Link(Value):
     source: str = "text"  # "text", "html" or "header"
     user: str = ""  # userinfo
     port: str = ""
-    flags: tuple[
-        str, ...
-    ] = ()  # "obfuscated", "userinfo", "ip", "odd-ip", "port", "idn", "encoded-host", ...
+    flags: tuple[str, ...] = ()  # "obfuscated", "userinfo", "ip", "odd-ip", "port", "idn", "encoded-host", ...
 
 
 def make_link(url: str, source: str, text: str = "", extra: tuple[str, ...] = ()) -> Link | None:
@@ -72,8 +71,8 @@ def make_link(url: str, source: str, text: str = "", extra: tuple[str, ...] = ()
     parsed = parse_url(url)
     if parsed is None or (parsed.scheme not in ("mailto", *HOSTLESS) and not parsed.host):
         return None
-    if "obfuscated" in parsed.flags and not parsed.domain and "ip" not in parsed.flags:
-        return None
+    if "obfuscated" in parsed.flags and "ip" not in parsed.flags and not has_known_suffix(parsed.host):
+        return None  # `a[.]b` in running text is a pattern, or anything
     return Link(
         parsed.url,
         parsed.scheme,
@@ -125,9 +124,7 @@ def _begin(lowered: str, match: re.Match[str]) -> tuple[int | None, str]:
 def _trim(url: str) -> str:
     """Without the punctuation that belongs to the sentence."""
     url = url.rstrip(_TRAILING)
-    while (
-        url and url[-1] in ")]>" and url.count(url[-1]) > url.count({")": "(", "]": "[", ">": "<"}[url[-1]])
-    ):
+    while url and url[-1] in ")]>" and url.count(url[-1]) > url.count({")": "(", "]": "[", ">": "<"}[url[-1]]):
         url = url[:-1].rstrip(_TRAILING)
     return url
 

@@ -106,9 +106,7 @@ class Message:
     @cached_property
     def received(self) -> tuple[Received, ...]:
         """The hops, the last one first, at most `MAX_RECEIVED`."""
-        return tuple(
-            parse_received(header.raw_text) for header in self.headers.all("received")[:MAX_RECEIVED]
-        )
+        return tuple(parse_received(header.raw_text) for header in self.headers.all("received")[:MAX_RECEIVED])
 
     @property
     def hops(self) -> int:
@@ -130,9 +128,7 @@ class Message:
     @cached_property
     def text(self) -> str:
         """What a reader sees: text parts and the visible text of HTML parts, in order."""
-        pieces = [
-            self._documents[part].text if part in self._documents else part.text or "" for part in self._shown
-        ]
+        pieces = [self._documents[part].text if part in self._documents else part.text or "" for part in self._shown]
         return "\n".join(dict.fromkeys(piece for piece in pieces if piece))[:MAX_TEXT]
 
     @cached_property

@@ -111,13 +111,7 @@ def _client(word: str, comment: str) -> tuple[str, str, str]:
         and not _first_address(first)
     )
     helo = word.strip("[]")
-    if (
-        comment
-        and not named
-        and not inner[0].startswith("[")
-        and first.lower() not in ("unknown", "")
-        and not address
-    ):
+    if comment and not named and not inner[0].startswith("[") and first.lower() not in ("unknown", "") and not address:
         return helo, "", ""
     return helo, first.rstrip(".") if named else "", address
 
@@ -148,7 +142,5 @@ def find_origin(envelope: Envelope, message: Message, relays: Networks) -> Origi
         if not line.from_address:
             break
         if not relays.hold(line.from_address) and not ip_address(line.from_address).is_loopback:
-            return Origin(
-                line.from_address, line.from_name or None, line.from_helo or None, Source.RECEIVED, hop
-            )
+            return Origin(line.from_address, line.from_name or None, line.from_helo or None, Source.RECEIVED, hop)
     return Origin(source=Source.UNKNOWN)

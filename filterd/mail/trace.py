@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from filterd.mail.headers import Header, Headers, is_foreign
+from filterd.mail.headers import Header, Headers
 
 
 def hops(headers: Headers) -> int:
@@ -15,4 +15,4 @@ def foreign_verdicts(headers: Headers) -> tuple[Header, ...]:
 
     An earlier filter wrote them, or a forger: they have no effect and are taken away from every copy.
     """
-    return tuple(header for header in headers if header.name[:2] in ("X-", "x-") and is_foreign(header.name))
+    return tuple(headers.foreign)

@@ -75,8 +75,7 @@ def hidden_by(style: dict[str, str]) -> str | None:
     if clipped and any(_at_most(get(name), 1) for name in ("height", "max-height", "width", "max-width")):
         return "size"
     if _at_most(get("text-indent"), -500) or (
-        get("position") in ("absolute", "fixed")
-        and any(_at_most(get(name), -500) for name in ("left", "top"))
+        get("position") in ("absolute", "fixed") and any(_at_most(get(name), -500) for name in ("left", "top"))
     ):
         return "off-screen"
     if re.match(r"rect\(\s*[01](?:px)?[\s,]+[01]", get("clip", "")):
