@@ -32,4 +32,7 @@ def outline(message: Message) -> Outline:
 
 def _line(text: str) -> str:
     """One printable line: what could move a cursor or break a log line becomes a space."""
-    return "".join(char if char.isprintable() else " " for char in text[:LINE]).strip()
+    text = text[:LINE]
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " for char in text)
+    return text.strip()
