@@ -40,6 +40,7 @@ class Door(Protocol):
 
 
 Maker = Callable[[str, AnyListener], Door]  # from a door's name and its settings
+Place = tuple[str, Address]  # what a door is known by: its protocol and address
 
 
 @dataclass(slots=True)
@@ -55,7 +56,8 @@ class Doors:
 
     def __init__(self, handed: Mapping[str, list[socket.socket]]) -> None:
         self._handed = handed
-        self._open: dict[Address, _Open] = {}
+        self._open: dict[Place, _Open] = {}
+        self._reserved: dict[Place, list[socket.socket]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
@@ -70,24 +72,35 @@ class Doors:
             found.setdefault(one.listener.protocol, []).extend(where(opened) for opened in one.sockets)
         return found
 
+    def reserve(self, listeners: tuple[AnyListener, ...]) -> None:
+        """Bind what `arrange` will open, so that a port that is taken is known at once. Raises SocketError."""
+        try:
+            for place in _places(listeners):
+                if place not in self._open and place not in self._reserved:
+                    self._reserved[place] = open_sockets(place[1], self._handed)
+        except SocketError:
+            self._let_go()
+            raise
+
     async def arrange(self, listeners: tuple[AnyListener, ...], make: Maker) -> None:
         """Have these listeners open and no others. Raises SocketError; then everything is as it was."""
-        wanted = {address: listener for listener in listeners for address in listener.listen}
-        fresh = self._bind([address for address in wanted if address not in self._open])
-        for address in [address for address in self._open if address not in wanted]:
-            self._retire(self._open.pop(address), with_sockets=True)
-        for address, listener in wanted.items():
-            before = self._open.get(address)
+        self.reserve(listeners)
+        wanted = _places(listeners)
+        for place in [place for place in self._open if place not in wanted]:
+            self._retire(self._open.pop(place), with_sockets=True)
+        for place, listener in wanted.items():
+            before = self._open.get(place)
             if before is not None and _adapted(before, listener):
                 continue
             if before is not None:
                 self._retire(before, with_sockets=False)
-            await self._start(address, listener, before.sockets if before else fresh[address], make)
+            await self._start(place, listener, before.sockets if before else self._reserved.pop(place), make)
 
     async def close(self, seconds: float) -> None:
         """Take no new connections, and give sessions `seconds` to end."""
-        for address in list(self._open):
-            self._retire(self._open.pop(address), with_sockets=True)
+        self._let_go()
+        for place in list(self._open):
+            self._retire(self._open.pop(place), with_sockets=True)
         if self._ending:
             _, late = await asyncio.wait(self._ending, timeout=seconds)
             for task in late:
@@ -95,22 +108,16 @@ class Doors:
             if late:
                 log.warning("sessions-cut", doors=len(late), after=seconds)
 
-    def _bind(self, addresses: list[Address]) -> dict[Address, list[socket.socket]]:
-        opened: dict[Address, list[socket.socket]] = {}
-        try:
-            for address in addresses:
-                opened[address] = open_sockets(address, self._handed)
-        except SocketError:
-            for sockets in opened.values():
-                _close(sockets)
-            raise
-        return opened
+    def _let_go(self) -> None:
+        for sockets in self._reserved.values():
+            _close(sockets)
+        self._reserved.clear()
 
-    async def _start(self, address: Address, listener: AnyListener, sockets: list[socket.socket], make: Maker) -> None:
+    async def _start(self, place: Place, listener: AnyListener, sockets: list[socket.socket], make: Maker) -> None:
         name = f"{listener.protocol} {where(sockets[0])}"
         door = make(name, listener)
         await door.start([opened.dup() for opened in sockets])
-        self._open[address] = _Open(listener, sockets, door, name)
+        self._open[place] = _Open(listener, sockets, door, name)
 
     def _retire(self, one: _Open, *, with_sockets: bool) -> None:
         one.door.close()
@@ -119,6 +126,10 @@ class Doors:
         task = asyncio.ensure_future(_drained(one.door.drain()))
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+
+def _places(listeners: tuple[AnyListener, ...]) -> dict[Place, AnyListener]:
+    return {(listener.protocol, address): listener for listener in listeners for address in listener.listen}
 
 
 def _adapted(one: _Open, listener: AnyListener) -> bool:

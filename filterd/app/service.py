@@ -80,6 +80,8 @@ class Service:
     async def _start(self, children: list[Child]) -> None:
         config, stack = self.loaded.config, self._stack
         set_up(config.log)
+        self._doors.reserve(config.listeners)
+        stack.push_async_callback(self._doors.close, 0.0)
         secret = prepare(config.state)
         self.store = Store.open(config.store, config.retention)
         stack.callback(self.store.close)

@@ -38,8 +38,7 @@ def listeners(config: Config, kind: type[L]) -> Iterator[tuple[int, L]]:
 def _relay_addresses(config: Config) -> Iterator[Contradiction]:
     """Every relay address can be read, and none leads back to one of our own doors."""
     named: list[tuple[Key, str]] = [
-        (("listeners", position, "relay"), listener.relay)
-        for position, listener in listeners(config, SmtpListener)
+        (("listeners", position, "relay"), listener.relay) for position, listener in listeners(config, SmtpListener)
     ]
     if config.release.relay is not None:
         named.append((("release", "relay"), config.release.relay))
@@ -85,15 +84,14 @@ def _strangers_reach(listener: SmtpListener) -> bool:
 
 
 def _listens_twice(config: Config) -> Iterator[Contradiction]:
-    first: dict[Address, int] = {}
+    first: dict[tuple[str, Address], int] = {}
     for position, listener in enumerate(config.listeners):
         for address in listener.listen:
-            if address in first and (address.path or address.name or address.port):
-                yield (
-                    ("listeners", position, "listen"),
-                    f"{address} is already taken by listeners[{first[address]}]",
-                )
-            first.setdefault(address, position)
+            free = not (address.path or address.name or address.port)  # port 0: any that is free
+            key = (listener.protocol if free else "", address)
+            if key in first:
+                yield ("listeners", position, "listen"), f"{address} is already taken by listeners[{first[key]}]"
+            first.setdefault(key, position)
 
 
 def _certificate(config: Config) -> Iterator[Contradiction]:
@@ -119,12 +117,9 @@ def _certificate(config: Config) -> Iterator[Contradiction]:
 
 def _bare_web(config: Config) -> Iterator[Contradiction]:
     for position, listener in listeners(config, WebListener):
-        beyond = next(
-            (address for address in listener.listen if not address.loopback and not address.name), None
-        )
+        beyond = next((address for address in listener.listen if not address.loopback and not address.name), None)
         if beyond and not (listener.insecure or config.tls.certificate):
             yield (
                 ("listeners", position, "listen"),
-                f"{beyond} is beyond loopback without TLS: set tls.certificate, or insecure: true behind a "
-                "proxy",
+                f"{beyond} is beyond loopback without TLS: set tls.certificate, or insecure: true behind a proxy",
             )

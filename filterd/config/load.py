@@ -120,9 +120,7 @@ def _with_domains(document: Document) -> tuple[dict[str, Any], list[Problem]]:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        problem = Problem(
-            document.file, document.line(("domains",)), f"domains: {path} cannot be read: {why}"
-        )
+        problem = Problem(document.file, document.line(("domains",)), f"domains: {path} cannot be read: {why}")
         return {**document.data, "domains": []}, [problem]
     words = (line.partition("#")[0].strip() for line in lines)
     return {**document.data, "domains": [word for word in words if word]}, []

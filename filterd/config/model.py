@@ -48,9 +48,7 @@ class TlsSettings(Settings):
 
 
 class ReleaseSettings(Settings):
-    relay: str | None = Field(
-        None, description="Where released mail goes; null: the relay of the first smtp listener."
-    )
+    relay: str | None = Field(None, description="Where released mail goes; null: the relay of the first smtp listener.")
 
 
 class LogFormat(enum.StrEnum):
@@ -124,9 +122,7 @@ class Config(Settings):
     listeners: tuple[AnyListener, ...] = Field((), description="The doors.")
     relay: RelaySettings = Field(RelaySettings(), description="How the next hops are spoken to.")
     release: ReleaseSettings = Field(ReleaseSettings(), description="Mail that leaves the quarantine.")
-    tls: TlsSettings = Field(
-        TlsSettings(), description="STARTTLS on smtp listeners, and TLS on web listeners."
-    )
+    tls: TlsSettings = Field(TlsSettings(), description="STARTTLS on smtp listeners, and TLS on web listeners.")
     dns: DnsSettings = Field(DnsSettings(), description="Where and how the DNS is asked.")
     thresholds: ThresholdSettings = Field(ThresholdSettings(), description="What a score leads to.")
     enforce: bool = Field(
@@ -136,9 +132,7 @@ class Config(Settings):
         (),
         description="Exceptions by recipient, domain, direction or listener; the first that covers applies.",
     )
-    rules: SiteRulesSettings = Field(
-        SiteRulesSettings(), description="Which rules there are, and what they weigh."
-    )
+    rules: SiteRulesSettings = Field(SiteRulesSettings(), description="Which rules there are, and what they weigh.")
     model: ModelSettings = Field(ModelSettings(), description="The trained classifier.")
     learn: LearnSettings = Field(LearnSettings(), description="What the site's own model learns from.")
     workers: int | None = Field(None, ge=1, le=1024, description="Worker processes; null: one per core.")
