@@ -256,9 +256,7 @@ class FakeHop:
             await self._answer(session, writer, ".", recipient)
         session.forget()
 
-    async def _answer(
-        self, session: Session, writer: asyncio.StreamWriter, verb: str, argument: str
-    ) -> bytes:
+    async def _answer(self, session: Session, writer: asyncio.StreamWriter, verb: str, argument: str) -> bytes:
         said = self._scripted(session, verb)
         if callable(said):
             said = said(session, argument)

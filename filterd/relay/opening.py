@@ -26,6 +26,10 @@ class TlsFailed(ConnectFailed):
     """STARTTLS was begun and did not work; the connection is lost, another one without TLS may work."""
 
 
+class Busy(ConnectFailed):
+    """It has as many connections as it may have, and none became free in time."""
+
+
 def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
     """The TLS settings of a next hop; None when it is off. Raises OSError when the CA file cannot be read."""
     if settings.tls is TlsMode.OFF:

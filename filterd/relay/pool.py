@@ -14,7 +14,7 @@ from collections.abc import Hashable
 from filterd.relay.address import HopAddress
 from filterd.relay.connection import Connection
 from filterd.relay.hop import Capabilities, Handover
-from filterd.relay.opening import ConnectFailed, begin_xclient, connect, tls_context
+from filterd.relay.opening import Busy, begin_xclient, connect, tls_context
 from filterd.relay.settings import RelaySettings
 
 _GOODBYE = 1.0  # seconds that the peers have to close when we end
@@ -38,12 +38,10 @@ class Pool:
         `fresh`: only a new one, for a kept one was found dead, and so will be the others.
         """
         try:
-            async with asyncio.timeout(self._settings.connect_timeout):
+            async with asyncio.timeout(self._settings.queue_timeout):
                 await self._free.acquire()
         except TimeoutError as error:
-            raise ConnectFailed(
-                f"is busy: all {self._settings.max_connections} connections are lent"
-            ) from error
+            raise Busy(f"is busy: all {self._settings.max_connections} connections are lent") from error
         self._busy += 1
         try:
             key = self._key(handover)

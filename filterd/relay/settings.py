@@ -27,7 +27,7 @@ class RelaySettings(Settings):
     )
     connect_timeout: Duration = Field(
         default=10.0,
-        description="How long to wait for a connection, for TLS, for the banner, and for a free slot.",
+        description="How long to wait for a connection, its banner and TLS.",
     )
     command_timeout: Duration = Field(
         default=30.0, description="How long the next hop may take to answer a command."
@@ -44,6 +44,9 @@ class RelaySettings(Settings):
     )
     max_connections: int = Field(
         default=20, ge=1, description="Connections to one next hop at the same time."
+    )
+    queue_timeout: Duration = Field(
+        default=20.0, description="How long a mail may wait for one of these connections, before it is 451."
     )
     hold: Duration = Field(
         default=2.0,

@@ -20,7 +20,7 @@ from filterd.relay.answer import Answer
 from filterd.relay.connection import Connection
 from filterd.relay.handover import xforward_commands
 from filterd.relay.hop import Handover
-from filterd.relay.opening import ConnectFailed
+from filterd.relay.opening import Busy, ConnectFailed
 from filterd.relay.pool import Pool
 from filterd.relay.settings import RelaySettings
 from filterd.relay.wire import BareNewline
@@ -29,6 +29,7 @@ from filterd.reply import Reply
 log = logging.getLogger(__name__)
 
 UNREACHABLE = Reply(451, "The next hop cannot be reached now", "4.4.1")
+BUSY = Reply(451, "The next hop is busy", "4.3.2")
 LOST = Reply(451, "The connection to the next hop was lost", "4.4.2")
 OUR_BUG = Reply(451, "The message is not in wire form", "4.3.0")
 OUT_OF_ORDER = Reply(503, "Send MAIL first", "5.5.1")
@@ -111,7 +112,7 @@ class SmtpTransaction:
                 connection = self._connection = await self._pool.take(self._handover, fresh)
             except ConnectFailed as error:
                 log.warning("The next hop %s %s.", self._url, error)
-                return UNREACHABLE
+                return BUSY if isinstance(error, Busy) else UNREACHABLE
             has, just_send = connection.capabilities, self._settings.just_send_8bit
             command = admission.mail_command(sender, parameters, has, just_send)
             if isinstance(command, Reply):

@@ -92,10 +92,11 @@ def test_no_more_connections_than_allowed() -> None:
 def test_all_lent_and_none_comes_back() -> None:
     async def test() -> None:
         fake = FakeHop()
-        async with hop_to(fake, max_connections=1, connect_timeout=0.1) as hop:
+        async with hop_to(fake, max_connections=1, queue_timeout=0.1) as hop:
             holder = hop.transaction(client(1))
             assert (await holder.mail("a@b", ())).ok
-            assert await send(hop) == 451
+            other = hop.transaction(client(2))
+            assert str(await other.mail("a@b", ())) == "451 4.3.2 The next hop is busy"
             await holder.close()
             assert await send(hop) == 250
 
@@ -112,9 +113,7 @@ def test_all_lent_and_none_comes_back() -> None:
         {"RSET": [DIE]},
     ],
 )
-def test_a_kept_connection_that_died_is_replaced_before_mail_was_accepted(
-    death: dict[str, Any], step: bool
-) -> None:
+def test_a_kept_connection_that_died_is_replaced_before_mail_was_accepted(death: dict[str, Any], step: bool) -> None:
     async def test() -> None:
         fake = FakeHop(script=death)
         async with hop_to(fake) as hop:
@@ -195,8 +194,7 @@ def test_xforward_comes_anew_with_each_mail() -> None:
             await send(hop, client(1, port=7, queue_id="Q1"))
             await send(hop, Handover(client=Origin()))
             assert [command for command in fake.commands if command.startswith("XFORWARD")] == [
-                "XFORWARD NAME=[UNAVAILABLE] ADDR=192.0.2.1 PORT=7 PROTO=ESMTP HELO=h1 IDENT=Q1"
-                " SOURCE=REMOTE",
+                "XFORWARD NAME=[UNAVAILABLE] ADDR=192.0.2.1 PORT=7 PROTO=ESMTP HELO=h1 IDENT=Q1 SOURCE=REMOTE",
                 "XFORWARD NAME=[UNAVAILABLE] ADDR=[UNAVAILABLE] PORT=[UNAVAILABLE] PROTO=ESMTP"
                 " HELO=[UNAVAILABLE] IDENT=[UNAVAILABLE] SOURCE=[UNAVAILABLE]",
             ]

@@ -23,9 +23,7 @@ def run(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, 20))
 
 
-async def send(
-    path: Path, *recipients: Recipient, body: bytes = BODY, sender: str = "s@a.example"
-) -> list[str]:
+async def send(path: Path, *recipients: Recipient, body: bytes = BODY, sender: str = "s@a.example") -> list[str]:
     hop = next_hop(f"maildir:{path}", RelaySettings())
     transaction = hop.transaction(Handover(client=Origin()))
     chunks: list[bytes | memoryview] = [body[:9], memoryview(body)[9:]]

@@ -157,9 +157,7 @@ def test_postfix_is_told_who_the_client_is() -> None:
             forwarded = asyncio.run(send(url, 2, BODY, handover))
             impersonated = asyncio.run(send(url, 2, BODY, handover, xclient=True))
             unknown = asyncio.run(send(url, 1, BODY, Handover(client=Origin())))
-            refused = asyncio.run(
-                send(url, 1, BODY, handover, recipients=(ANN, NO, Recipient("x@other.example")))
-            )
+            refused = asyncio.run(send(url, 1, BODY, handover, recipients=(ANN, NO, Recipient("x@other.example"))))
             text = log.read_text()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -104,9 +104,7 @@ def test_without_starttls(tls: str) -> None:
     run(test())
 
 
-@pytest.mark.parametrize(
-    "said", ["454 4.7.0 Not now", DIE, b"220 go\r\n250 injected\r\n", b"220 go\r\nnoise"]
-)
+@pytest.mark.parametrize("said", ["454 4.7.0 Not now", DIE, b"220 go\r\n250 injected\r\n", b"220 go\r\nnoise"])
 @pytest.mark.parametrize("tls", ["opportunistic", "required"])
 def test_starttls_that_fails(said: Any, tls: str) -> None:
     """Refused, cut, or with plaintext behind the 220, which must not be taken for what TLS brings."""

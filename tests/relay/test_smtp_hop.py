@@ -222,9 +222,7 @@ GONE = "451 4.4.1 The next hop cannot be reached now"
         ({".": "421 4.3.2 Shutting down"}, "451 4.3.2 Shutting down"),
     ],
 )  # fmt: skip
-def test_trouble_is_temporary(
-    script: dict[str, Any], reply: str, step: bool, keywords: tuple[str, ...]
-) -> None:
+def test_trouble_is_temporary(script: dict[str, Any], reply: str, step: bool, keywords: tuple[str, ...]) -> None:
     """Next hop killed before its final reply: 4xx."""
 
     async def test() -> None:
