@@ -65,7 +65,9 @@ def restore(file: Path, state: Path) -> Path | None:
             _unpack(file, fresh)
             _check(fresh / FILE)
             return _exchange(fresh, state)
-    except (OSError, sqlite3.Error, tarfile.TarError) as error:
+    except tarfile.TarError as error:
+        raise StoreError(f"{file} is not a backup of filterd: {error}") from error
+    except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{file} could not be restored: {error}") from error
     finally:
         lock.release()

@@ -128,7 +128,7 @@ class Puts:
 
     def _known(self, connection: Connection, ids: Sequence[str]) -> dict[str, int]:
         found = connection.execute(select(records.c.id, records.c.key).where(records.c.id.in_(ids)))
-        return dict(found.tuples().all())
+        return dict(iter(found))
 
     def _insert_records(self, connection: Connection, entries: Sequence[Entry]) -> None:
         columns = [rows.record_columns(entry.record) for entry in entries]

@@ -216,7 +216,7 @@ def _stored(row: Any) -> int:
 
 def _name_ids(connection: Connection, wanted: Iterable[str]) -> dict[str, int]:
     found = connection.execute(select(names.c.name, names.c.id).where(names.c.name.in_(list(wanted))))
-    return dict(found.tuples().all())
+    return dict(iter(found))
 
 
 def _drop_bodies(connection: Connection, digests: Iterable[str]) -> int:
