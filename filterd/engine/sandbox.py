@@ -23,7 +23,7 @@ _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000 | errno.EPERM
 _FORBIDDEN = {
     "x86_64": (
         0xC000003E,
-        (2, 257, 437, 85, 87, 263, 82, 316, 86, 265, 88)  # open openat openat2 creat unlink* rename* link* symlink
+        (2, 257, 437, 85, 87, 263, 82, 316, 86, 265, 88)  # noqa: RUF005  open openat openat2 creat unlink* rename* link* symlink
         + (41, 53, 42, 49, 50, 43, 288, 319)  # socket socketpair connect bind listen accept accept4 memfd_create
         + (56, 57, 58, 435, 59, 322)  # clone fork vfork clone3 execve execveat
         + (62, 200, 234, 101, 310, 311, 434, 438)  # kill tkill tgkill ptrace process_vm_* pidfd_open pidfd_getfd
@@ -31,7 +31,7 @@ _FORBIDDEN = {
     ),
     "aarch64": (
         0xC00000B7,
-        (56, 437, 35, 276, 37, 36)  # openat openat2 unlinkat renameat2 linkat symlinkat
+        (56, 437, 35, 276, 37, 36)  # noqa: RUF005  openat openat2 unlinkat renameat2 linkat symlinkat
         + (198, 199, 203, 200, 201, 202, 242, 279)  # socket socketpair connect bind listen accept accept4 memfd_create
         + (220, 435, 221, 281)  # clone clone3 execve execveat
         + (129, 130, 131, 117, 270, 271, 434, 438)  # kill tkill tgkill ptrace process_vm_* pidfd_open pidfd_getfd
