@@ -5,7 +5,8 @@
         service.signal(signal.SIGHUP)
     service.log                                    # the lines it wrote
 
-`settings` are further keys of the configuration; `listener` further keys of its smtp listener.
+`settings` are further keys of the configuration; `listener` further keys of its smtp listener; `program` what
+Python runs instead of `-m filterd`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,9 +34,16 @@ class Serving:
     """One running service."""
 
     def __init__(
-        self, folder: Path, *, relay: str | None = None, listener: dict[str, Any] | None = None, **settings: Any
+        self,
+        folder: Path,
+        *,
+        relay: str | None = None,
+        listener: dict[str, Any] | None = None,
+        program: Sequence[str] = ("-m", "filterd"),
+        **settings: Any,
     ) -> None:
         self.folder = folder
+        self.program = program
         self.state = folder / "state"
         self.maildir = folder / "Maildir"
         self.config_file = folder / "filterd.yaml"
@@ -73,7 +81,7 @@ class Serving:
         self.write_config()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "filterd", "serve", "-c", str(self.config_file)],
+                [sys.executable, *self.program, "serve", "-c", str(self.config_file)],
                 stderr=log,
                 stdout=log,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
