@@ -31,6 +31,8 @@ lint: $(VENV)/.tested
 reference: $(VENV)/.installed
 	@$(BIN)/filterd config reference > docs/configuration.md
 	@$(BIN)/filterd config sample > packaging/filterd.yaml
+	@$(BIN)/python -m filterd.cli.pages commands > docs/commands.md
+	@$(BIN)/python -m filterd.cli.pages symbols > docs/symbols.md
 
 clean:
 	rm -rf $(VENV)

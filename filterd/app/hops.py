@@ -29,7 +29,7 @@ class Hops:
     def give(self, config: Config, url: str, *, xclient: bool = False) -> NextHop:
         """The next hop at `url`, with the site's relay settings."""
         changes: dict[str, object] = {"xclient": True} if xclient else {}
-        if "hostname" not in config.relay.model_fields_set:
+        if config.relay.hostname == "localhost":  # its default: nobody named it
             changes["hostname"] = config.hostname
         settings = config.relay.model_copy(update=changes)
         key = (url, settings)

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from filterd.frontends.settings import Address
 
 BACKLOG = 1024
+_EVERYWHERE = ("", "0.0.0.0", "::")
 _FIRST_INHERITED = 3  # sd_listen_fds(3)
 
 
@@ -60,7 +61,10 @@ def where(opened: socket.socket) -> Address:
 
 
 def _is_on(opened: socket.socket, address: Address) -> bool:
-    return bool(address.path or address.port) and where(opened) == address
+    here = where(opened)
+    if here.host in _EVERYWHERE and address.host in _EVERYWHERE and address.port:
+        return here.port == address.port
+    return bool(address.path or address.port) and here == address
 
 
 def _open_network(address: Address) -> list[socket.socket]:

@@ -8,6 +8,7 @@ bug, is kept in a file, and the sentence says where.
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -62,7 +63,7 @@ def build(chosen: str | None = None) -> typer.Typer:
         if hasattr(module, "app"):
             root.add_typer(module.app, name=name, help=summary, no_args_is_help=True)
         else:
-            root.command(name, help=f"{summary}\n\n{module.command.__doc__ or ''}")(module.command)
+            root.command(name, help=f"{summary}\n\n{inspect.cleandoc(module.command.__doc__ or '')}")(module.command)
     return root
 
 

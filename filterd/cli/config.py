@@ -57,9 +57,7 @@ def where(
     values = loaded.config.model_dump(mode="json")
     found = [(place, value) for place, value in branches(values) if dotted(place) == key]
     if not found:
-        raise Fail(
-            f"there is no setting {printable(key)}{nearest(key, [dotted(k) for k, _ in branches(values)])}"
-        )
+        raise Fail(f"there is no setting {printable(key)}{nearest(key, [dotted(k) for k, _ in branches(values)])}")
     place, value = found[0]
     if as_json:
         print_json({"key": key, "value": value, "from": loaded.where(place)})
@@ -85,19 +83,13 @@ def reference() -> None:
 
 def branches(value: Any, key: Key = ()) -> list[tuple[Key, Any]]:
     """Every setting and every group of settings, with its key."""
-    entries = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
-    return [
-        pair for step, inside in entries for pair in [((*key, step), inside), *branches(inside, (*key, step))]
-    ]
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [pair for step, inside in entries for pair in [((*key, step), inside), *branches(inside, (*key, step))]]
 
 
 def leaves(value: Any) -> list[tuple[Key, Any]]:
     """Every setting that is not a group of others."""
-    return [
-        (key, inside) for key, inside in branches(value) if not inside or not isinstance(inside, dict | list)
-    ]
+    return [(key, inside) for key, inside in branches(value) if not inside or not isinstance(inside, dict | list)]
 
 
 def _text(value: Any) -> str:

@@ -24,7 +24,7 @@ NOT_SPAM, SPAM = 0, 1
 def command(
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Files, folders, mbox, Maildir; - is standard input."),
+        typer.Argument(metavar="PATH", help="Files, folders, mbox, Maildir; - is standard input."),
     ],
     config: ConfigOption = None,
     as_objects: JsonOption = False,
@@ -85,7 +85,5 @@ def _moment(text: str | None) -> datetime.datetime | None:
     try:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError:
-        raise Fail(
-            f"--received-at {printable(text)} is not a time in ISO 8601, as 2026-01-31T12:00:00Z"
-        ) from None
+        raise Fail(f"--received-at {printable(text)} is not a time in ISO 8601, as 2026-01-31T12:00:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)

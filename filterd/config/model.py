@@ -8,9 +8,9 @@ from __future__ import annotations
 import enum
 import socket
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from filterd.classifier import ModelSettings
 from filterd.engine.settings import EngineSettings, OnError, WorkLimits
@@ -95,18 +95,14 @@ class Limits(SmtpLimits, WorkLimits):
     """Bounds on what clients and messages may cost."""
 
 
-def _hostname() -> str:
-    return socket.gethostname()
-
-
 class Config(Settings):
     """All of it. `docs/configuration.md` is made from these descriptions."""
 
-    hostname: str = Field(
-        default_factory=_hostname,
+    hostname: Annotated[str, BeforeValidator(lambda name: name or socket.gethostname())] = Field(
+        "",
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
         description="Our name in the banner, in Received and in Authentication-Results. "
-        "Without it: the name of the machine.",
+        "Empty: the name of the machine.",
     )
     domains: tuple[str, ...] = Field(
         (),

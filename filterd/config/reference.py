@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from filterd.config.explain import LISTENERS, settings_of
 from filterd.config.model import Config
+from filterd.settings import parse_duration, parse_size
 
 _WIDTH = 100
 
@@ -110,7 +111,30 @@ def _is_list(field: FieldInfo) -> bool:
 
 
 def _default(field: FieldInfo) -> str:
-    """The default as YAML, on one line; "" when there is none that is the same everywhere."""
-    if field.default is PydanticUndefined:
+    """The default as YAML, on one line; "" when there is none."""
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
         return ""
-    return json.dumps(to_jsonable_python(field.default), ensure_ascii=False)
+    plain = to_jsonable_python(value)
+    kinds = {getattr(one, "func", None) for one in field.metadata}
+    if isinstance(plain, float) and parse_duration in kinds:
+        return _duration(plain)
+    if isinstance(plain, int) and parse_size in kinds:
+        return _size(plain)
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def _duration(seconds: float) -> str:
+    """`30d`, `90`: the largest unit that leaves a whole number."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}"
+
+
+def _size(count: int) -> str:
+    """`50MB`, `500`: the largest unit that leaves a whole number."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count and count % size == 0:
+            return f"{count // size}{unit}"
+    return str(count)
