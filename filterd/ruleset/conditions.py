@@ -18,7 +18,7 @@ from filterd.ruleset.place import Place, shown, unknown
 from filterd.ruleset.view import View, clean
 
 COMBINERS = ("all", "any", "not", "some", "found")
-FIELD_TESTS = ("not", "exists", "count")  # beside the operators
+FIELD_TESTS = ("not", "any", "exists", "count")  # beside the operators
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +167,11 @@ def _field(field: Field, test: Test) -> Condition:
 def _element(thing: Element, place: Place, context: Context) -> Condition:
     """`link: {host: ..., text: ...}`: one and the same link passes every test; `count` says how many do."""
     if not isinstance(place.data, dict) or not place.data:
-        place.refuse(
-            f"{thing.name} is a group of fields: {', '.join(thing.fields)}; ask as {thing.name}: {{...}}"
-        )
+        place.refuse(f"{thing.name} is a group of fields: {', '.join(thing.fields)}; ask as {thing.name}: {{...}}")
         return NEVER
     entries = place.mapping(thing.name, (*thing.fields, "count"))
     how_many = entries.pop("count", None)
-    tests = [
-        (thing.fields[name], field_test(inner, thing.fields[name], context))
-        for name, inner in entries.items()
-    ]
+    tests = [(thing.fields[name], field_test(inner, thing.fields[name], context)) for name, inner in entries.items()]
     guards = [test.guard for _, test in tests if test.guard is not None]
     guard = min(guards, key=len, default=None)
 
@@ -185,7 +180,7 @@ def _element(thing: Element, place: Place, context: Context) -> Condition:
         for field, test in tests:
             if (said := test.check(clean(field, field.of(one)), view)) is None:
                 return None
-            evidence = evidence or said
+            evidence = said or evidence
         return evidence
 
     if how_many is not None:
@@ -199,9 +194,7 @@ def _element(thing: Element, place: Place, context: Context) -> Condition:
     return Condition(holds, guard)
 
 
-def _counted(
-    thing: Element, passes: Callable[[Any, View], str | None], place: Place, guard: Guard
-) -> Condition:
+def _counted(thing: Element, passes: Callable[[Any, View], str | None], place: Place, guard: Guard) -> Condition:
     fits = _bounds(place)
 
     def holds(view: View) -> str | None:
@@ -251,6 +244,8 @@ def _operators(place: Place, field: Field, context: Context) -> Test:
 def _operator(name: str, place: Place, field: Field, context: Context) -> Matcher | None:
     if name == "not":
         return _none(field_test(place, field, context))
+    if name == "any":
+        return _either([field_test(one, field, context) for one in place.each()])
     one = OPERATORS[name]
     if field.kind not in one.kinds:
         fitting = ", ".join(other.name for other in OPERATORS.values() if field.kind in other.kinds)
@@ -261,6 +256,13 @@ def _operator(name: str, place: Place, field: Field, context: Context) -> Matche
 
 def _none(test: Test) -> Matcher:
     return Matcher(lambda value, view: "" if test.check((value,), view) is None else None)
+
+
+def _either(tests: Sequence[Test]) -> Matcher:
+    def passes(value: Any, view: View) -> str | None:
+        return next((said for test in tests if (said := test.check((value,), view)) is not None), None)
+
+    return Matcher(passes, _united(test.guard for test in tests))
 
 
 def _exists(entries: dict[str, Place], place: Place) -> Test:
@@ -293,9 +295,7 @@ def _some_value(matcher: Matcher, how_many: Place | None) -> Test:
     passes = matcher.passes
     if how_many is None:
         return Test(
-            lambda values, view: next(
-                (said for one in values if (said := passes(one, view)) is not None), None
-            ),
+            lambda values, view: next((said for one in values if (said := passes(one, view)) is not None), None),
             matcher.guard,
         )
     fits = _bounds(how_many)

@@ -91,9 +91,7 @@ class Family:
 
     def field(self, name: str) -> Field:
         read = self.read
-        return Field(
-            f"{self.prefix}.{name}", self.kind, self.about, self.example, lambda view: read(view, name)
-        )
+        return Field(f"{self.prefix}.{name}", self.kind, self.about, self.example, lambda view: read(view, name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,9 +46,7 @@ def compile_linear(text: str, lines: bool) -> Linear:
         compiled = cast(Linear, re2.compile(f"(?m:{text})", _options(lines)))  # type: ignore[no-untyped-call]
     except re2.error as error:
         said = error.args[0] if error.args else ""
-        raise PatternError(
-            said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        ) from error
+        raise PatternError(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)) from error
     if compiled.programsize > MAX_PROGRAM:
         raise PatternError("it compiles to too large a program; repeat less")
     return compiled

@@ -38,9 +38,7 @@ def _problem(rule: Rule, text: str) -> Problem:
 def _heavy(ruleset: Ruleset, tag: int) -> Iterator[Problem]:
     for rule in ruleset.rules:
         if rule.symbol.points >= tag and not rule.symbol.decisive:
-            yield _problem(
-                rule, f"alone reaches the tag threshold, {tag / 100:g}; lower its score or mark it decisive"
-            )
+            yield _problem(rule, f"alone reaches the tag threshold, {tag / 100:g}; lower its score or mark it decisive")
 
 
 def _idle(ruleset: Ruleset) -> Iterator[Problem]:

@@ -57,9 +57,7 @@ def load(settings: RulesSettings, extra: Sequence[Symbol]) -> Loaded:
     items, replaced = _overlay(folders, problems)
     context = Context(Patterns(), lists, CATALOGUE)
     groups = {
-        group.name: group
-        for place in items.values()
-        if is_group(place) and (group := read_group(place)) is not None
+        group.name: group for place in items.values() if is_group(place) and (group := read_group(place)) is not None
     }
     rules = {
         rule.name: rule
@@ -74,9 +72,7 @@ def load(settings: RulesSettings, extra: Sequence[Symbol]) -> Loaded:
         _ready(context.patterns, problems)
     if problems:
         raise RuleErrors(sorted(problems, key=lambda problem: (problem.file, problem.line)))
-    return Loaded(
-        ordered, groups, lists, context.patterns, context, replaced, folders, _hash(items, lists, settings)
-    )
+    return Loaded(ordered, groups, lists, context.patterns, context, replaced, folders, _hash(items, lists, settings))
 
 
 def _folders(settings: RulesSettings, problems: list[Problem]) -> Iterator[tuple[Path, str]]:
@@ -169,18 +165,14 @@ def _check_names(
             rule.place["group"].refuse(unknown("group", str(rule.group), groups))
 
 
-def _check_overlay(
-    settings: RulesSettings, names: set[str], groups: dict[str, Group], problems: list[Problem]
-) -> None:
+def _check_overlay(settings: RulesSettings, names: set[str], groups: dict[str, Group], problems: list[Problem]) -> None:
     caps = {cap_name(name) for name in groups}
     for key, given in (("rules.disable", settings.disable), ("rules.scores", tuple(settings.scores))):
         for name in given:
             if name not in names:
                 problems.append(Problem(key, 0, unknown("rule or check", name, names)))
             elif name in caps and key == "rules.scores":
-                problems.append(
-                    Problem(key, 0, f"{name} is the cap of a group; its points follow from the cap")
-                )
+                problems.append(Problem(key, 0, f"{name} is the cap of a group; its points follow from the cap"))
 
 
 def _ordered(rules: dict[str, Rule], problems: list[Problem]) -> tuple[Rule, ...]:
@@ -189,9 +181,7 @@ def _ordered(rules: dict[str, Rule], problems: list[Problem]) -> tuple[Rule, ...
         return tuple(rules[name] for name in TopologicalSorter(graph).static_order())
     except CycleError as error:
         circle = error.args[1][::-1]
-        rules[circle[0]].place.refuse(
-            "rules that ask about each other in a circle: " + " asks about ".join(circle)
-        )
+        rules[circle[0]].place.refuse("rules that ask about each other in a circle: " + " asks about ".join(circle))
         return ()
 
 

@@ -224,19 +224,38 @@ def closest(spans: Sequence[Sequence[tuple[int, int]]]) -> tuple[int, int] | Non
     return best
 
 
-def _same_as(place: Place, of: Field, context: Context) -> Matcher | None:
+def _other(place: Place, of: Field, context: Context) -> Field | None:
+    """The field that another one is compared with."""
     name = place.data if isinstance(place.data, str) else ""
     other = context.catalogue.find(name)
     if other is None or not other.kind.textual:
         place.refuse(unknown("field", name or shown(place.data), context.catalogue.names))
         return None
     if other.name == of.name:
-        place.refuse(f"{of.name} is always the same as itself")
-    return Matcher(
-        lambda value, view: (
-            excerpt(value) if any(value.casefold() == one.casefold() for one in view.values(other)) else None
-        )
-    )
+        place.refuse(f"{of.name} is compared with itself")
+    return other
+
+
+def _same_as(place: Place, of: Field, context: Context) -> Matcher | None:
+    if (other := _other(place, of, context)) is None:
+        return None
+
+    def passes(value: str, view: View) -> str | None:
+        folded = value.casefold()
+        return excerpt(value) if any(folded == one.casefold() for one in view.values(other)) else None
+
+    return Matcher(passes)
+
+
+def _holds(place: Place, of: Field, context: Context) -> Matcher | None:
+    if (other := _other(place, of, context)) is None:
+        return None
+
+    def passes(value: str, view: View) -> str | None:
+        folded = value.casefold()
+        return next((excerpt(one) for one in view.values(other) if len(one) > 3 and one.casefold() in folded), None)
+
+    return Matcher(passes)
 
 
 def _length(place: Place, of: Field, context: Context) -> Matcher | None:
@@ -355,6 +374,13 @@ OPERATORS: dict[str, Operator] = {
             _same_as,
         ),
         Operator(
+            "holds",
+            _TEXTUAL,
+            "Holds a value (of four characters or more) of another field.",
+            "subject: {holds: to.address}",
+            _holds,
+        ),
+        Operator(
             "length",
             _TEXTUAL,
             "Its number of characters compares so.",
@@ -363,11 +389,7 @@ OPERATORS: dict[str, Operator] = {
         ),
         Operator("above", _NUMERIC, "Is greater.", "link.count: {above: 20}", _compare("above")),
         Operator("below", _NUMERIC, "Is less.", "size: {below: 2kB}", _compare("below")),
-        Operator(
-            "at_least", _NUMERIC, "Is this or greater.", "date.ahead: {at_least: 2h}", _compare("at_least")
-        ),
-        Operator(
-            "at_most", _NUMERIC, "Is this or less.", "received.count: {at_most: 1}", _compare("at_most")
-        ),
+        Operator("at_least", _NUMERIC, "Is this or greater.", "date.ahead: {at_least: 2h}", _compare("at_least")),
+        Operator("at_most", _NUMERIC, "Is this or less.", "received.count: {at_most: 1}", _compare("at_most")),
     )
 }

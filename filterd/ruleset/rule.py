@@ -150,9 +150,7 @@ def read_group(place: Place) -> Group | None:
     if not isinstance(name, str) or not _GROUP_NAME.fullmatch(name):
         place.refuse("a group's name is small letters, digits, - and _")
     about = (
-        _about(entries["about"])
-        if "about" in entries
-        else f"The rules of the group {name} add no more than its cap."
+        _about(entries["about"]) if "about" in entries else f"The rules of the group {name} add no more than its cap."
     )
     cap = _score(entries["cap"])
     if cap <= 0:
@@ -199,9 +197,7 @@ def _flag(entries: dict[str, Place], name: str) -> bool:
 
 def _force(place: Place) -> Force | None:
     """`force: reject`, or `force: {action: reject, text: ...}`; never accept, which is for policies."""
-    entries = (
-        place.mapping("force", ("action", "text")) if isinstance(place.data, dict) else {"action": place}
-    )
+    entries = place.mapping("force", ("action", "text")) if isinstance(place.data, dict) else {"action": place}
     action = entries["action"].data if "action" in entries else None
     if action not in FORCED:
         place.refuse(f"{unknown('action', str(action), FORCED)}; it is one of {', '.join(FORCED)}")
@@ -234,9 +230,7 @@ def _applies(place: Place) -> list[Condition]:
 def _one_of(globs: tuple[str, ...], values: Callable[[View], tuple[str, ...]]) -> Condition:
     """Some value fits some glob (`*@example.org`), letter case not counting."""
     forms = [whole_glob(glob) for glob in globs]
-    return Condition(
-        lambda view: "" if any(form.search(value) for value in values(view) for form in forms) else None
-    )
+    return Condition(lambda view: "" if any(form.search(value) for value in values(view) for form in forms) else None)
 
 
 def plain(place: Place) -> dict[str, Any]:

@@ -43,9 +43,7 @@ class Ruleset:
         spoken = tuple(rule.symbol for rule in loaded.rules if not rule.silent)
         self.symbols = (*extra, *OWN_SYMBOLS, *spoken, *caps)
         self._weights = {name: hundredths(score) for name, score in settings.scores.items()}
-        self._caps = {
-            group.name: group for group in loaded.groups.values() if group.symbol.name not in self.disabled
-        }
+        self._caps = {group.name: group for group in loaded.groups.values() if group.symbol.name not in self.disabled}
         self._grouped = {rule.name: rule.group for rule in self.rules if rule.group in self._caps}
         self._forcing = {rule.name: rule.force for rule in self.rules if rule.force is not None}
         self._always = tuple(index for index, rule in enumerate(self.rules) if rule.guard is None)

@@ -39,9 +39,7 @@ def _top(host: str) -> str | None:
 
 _mailbox = (
     Field("name", Kind.STRING, "The display name, decoded.", "{words: brands}", lambda box: box.name or None),
-    Field(
-        "address", Kind.ADDRESS, "The address.", "{equals: ceo@example.org}", lambda box: box.address or None
-    ),
+    Field("address", Kind.ADDRESS, "The address.", "{equals: ceo@example.org}", lambda box: box.address or None),
     Field(
         "local",
         Kind.STRING,
@@ -70,9 +68,7 @@ ELEMENTS: tuple[Element, ...] = (
         "A link in text, HTML or a header.",
         lambda view: view.message.links,
         Field("url", Kind.STRING, "The whole link.", "{length: {above: 500}}", lambda link: link.url),
-        Field(
-            "scheme", Kind.STRING, "http, https, mailto, ...", "javascript", lambda link: link.scheme or None
-        ),
+        Field("scheme", Kind.STRING, "http, https, mailto, ...", "javascript", lambda link: link.scheme or None),
         Field(
             "host",
             Kind.DOMAIN,
@@ -165,9 +161,7 @@ ELEMENTS: tuple[Element, ...] = (
             "{glob: '*.iso'}",
             lambda one: one.path,
         ),
-        Field(
-            "digest", Kind.STRING, "SHA-256 of its content, hex.", "{in: known_bad}", lambda one: one.digest
-        ),
+        Field("digest", Kind.STRING, "SHA-256 of its content, hex.", "{in: known_bad}", lambda one: one.digest),
     ),
     element(
         "part",
@@ -181,9 +175,7 @@ ELEMENTS: tuple[Element, ...] = (
             "{regex: '(?i)^utf-?7$'}",
             lambda part: part.charset or None,
         ),
-        Field(
-            "encoding", Kind.STRING, "Its transfer encoding.", "base64", lambda part: part.encoding or None
-        ),
+        Field("encoding", Kind.STRING, "Its transfer encoding.", "base64", lambda part: part.encoding or None),
         Field(
             "disposition",
             Kind.STRING,
@@ -234,17 +226,13 @@ ELEMENTS: tuple[Element, ...] = (
             "{above: 20}",
             lambda one: one.counts.get("zero-width", 0),
         ),
-        Field(
-            "length", Kind.NUMBER, "Characters that a reader sees.", "{below: 50}", lambda one: len(one.text)
-        ),
+        Field("length", Kind.NUMBER, "Characters that a reader sees.", "{below: 50}", lambda one: len(one.text)),
     ),
     element(
         "received",
         "A Received line, the newest first.",
         lambda view: view.message.received,
-        Field(
-            "by", Kind.DOMAIN, "The host that wrote it.", "mx.example.org", lambda hop: hop.by_host or None
-        ),
+        Field("by", Kind.DOMAIN, "The host that wrote it.", "mx.example.org", lambda hop: hop.by_host or None),
         Field(
             "helo",
             Kind.STRING,
@@ -318,8 +306,6 @@ ELEMENTS: tuple[Element, ...] = (
         Field("list", Kind.STRING, "The list's name in the configuration.", "zen", lambda one: one.list),
         Field("item", Kind.STRING, "What was asked about.", "{regex: '^192\\.'}", lambda one: one.item),
         Field("codes", Kind.STRING, "The answer's addresses.", "127.0.0.2", lambda one: one.codes),
-        Field(
-            "text", Kind.STRING, "The list's own text.", "{contains: snowshoe}", lambda one: one.text or None
-        ),
+        Field("text", Kind.STRING, "The list's own text.", "{contains: snowshoe}", lambda one: one.text or None),
     ),
 )

@@ -109,9 +109,7 @@ FIELDS: tuple[Field, ...] = (
         "{regex: '@localhost'}",
         lambda view: view.message.message_id or None,
     ),
-    Field(
-        "date.ahead", Kind.DURATION, "How long after its arrival the message is dated.", "{above: 6h}", _ahead
-    ),
+    Field("date.ahead", Kind.DURATION, "How long after its arrival the message is dated.", "{above: 6h}", _ahead),
     Field("date.age", Kind.DURATION, "How long before its arrival it is dated.", "{above: 4d}", _age),
     Field("size", Kind.SIZE, "The whole message.", "{below: 2kB}", lambda view: len(view.message.raw)),
     Field(
