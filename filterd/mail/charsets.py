@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from encodings.aliases import aliases
 from functools import lru_cache
 
 import chardet
@@ -65,12 +66,14 @@ _WIDER = {
 }
 # Codecs that are quadratic, not for text, or read escapes instead of characters.
 _REFUSED = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"})
-_LOADED = (
-    "utf-8 utf-8-sig utf-7 utf-16 utf-16-le utf-16-be utf-32 utf-32-le utf-32-be ascii latin-1 "
-    "iso8859-2 iso8859-3 iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-10 iso8859-13 "
-    "iso8859-14 iso8859-15 iso8859-16 cp437 cp850 cp852 cp855 cp866 cp874 cp1250 cp1251 cp1252 cp1253 cp1254 "
-    "cp1255 cp1256 cp1257 cp1258 koi8-r koi8-u gb18030 hz big5 big5hkscs cp932 cp949 cp950 euc_jp euc_kr "
-    "shift_jisx0213 iso2022_jp_ext iso2022_kr johab mac-roman mac-cyrillic mac-greek kz1048 ptcp154"
+_MODULES = frozenset(aliases.values()) | {"koi8_t", "koi8_u", "cp720", "cp737", "cp874", "utf_8_sig"}
+# One of each kind that the guesser has tables for, so that it loads them all; the first has many pairs of letters.
+_CYRILLIC = "абвгдежзиклмнопрстуфхцчшщъыьэюя"
+_SAMPLES = (
+    ("".join(first + second for first in _CYRILLIC for second in _CYRILLIC), "cp1251"),
+    ("Déjà vu, ça va très bien là-bas, garçon. ", "cp1252"),
+    ("今日は天気がいいですね。", "cp932"),
+    ("plain words ", "utf-16-le"),
 )
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -83,26 +86,33 @@ _BOMS = (
 
 def preload() -> None:
     """Load every codec and table that decoding may need; afterwards nothing here opens a file."""
-    for name in _LOADED.split():
-        b"".decode(name)
+    for name in {*_MODULES, *_WIDER.values()}:
         codec(name)
-    chardet.detect("déjà vu, привет".encode("cp1251", "replace") * 9)
+    for text, encoding in _SAMPLES:
+        chardet.detect(text.encode(encoding) * 20)
+
+
+def codec(charset: str) -> str | None:
+    """The Python codec for a declared charset; None when there is none that reads text."""
+    label = charset[:80].strip().strip("'\"").lower()
+    return _codec(label) if _NAME.fullmatch(label) else None
 
 
 @lru_cache(maxsize=512)
-def codec(charset: str) -> str | None:
-    """The Python codec for a declared charset; None when there is none that reads text."""
-    label = charset.strip().strip("'\"").lower()
-    if not _NAME.fullmatch(label):
-        return None
+def _codec(label: str) -> str | None:
     wider = _WIDER.get(label)
     if wider is not None:
         return wider
-    try:
-        info = codecs.lookup(label)
-    except (LookupError, ValueError):
+    # Not codecs.lookup: it would look for a file of whatever name a sender chose.
+    module = re.sub(r"[^a-z0-9]+", "_", label)
+    module = aliases.get(module, module)
+    if module not in _MODULES:
         return None
-    usable = info.name not in _REFUSED and getattr(info, "_is_text_encoding", True)
+    try:
+        info = codecs.lookup(module)
+    except LookupError:  # one for another system
+        return None
+    usable = info.name.replace("-", "_") not in _REFUSED and getattr(info, "_is_text_encoding", True)
     return _WIDER.get(info.name, info.name) if usable else None
 
 
@@ -136,8 +146,11 @@ def _decode(content: bytes, declared: str) -> tuple[str, Defect | None]:
 
 def _guess(content: bytes) -> str:
     """The codec that chardet takes the first bytes beyond ASCII for."""
-    start = 0 if content[:_SAMPLE].isascii() is False else _first_high(content)
-    found = chardet.detect(content[start : start + _SAMPLE]).get("encoding")
+    start = _first_high(content) if content[:_SAMPLE].isascii() else 0
+    try:
+        found = chardet.detect(content[start : start + _SAMPLE]).get("encoding")
+    except (ValueError, LookupError, ArithmeticError, OSError):
+        found = None
     return (codec(found) if found else None) or "cp1252"
 
 

@@ -26,12 +26,13 @@ def preload() -> None:
     registrable("www.example.com")
 
 
-@lru_cache(maxsize=4_096)
 def to_ascii(domain: str) -> str | None:
     """`domain` as lower-case A-labels without the root's dot; None when it is no domain name."""
-    name = domain.strip()
-    if len(name) > 4 * _MAX:
-        return None
+    return _to_ascii(domain.strip()) if len(domain) <= 4 * _MAX else None
+
+
+@lru_cache(maxsize=4_096)
+def _to_ascii(name: str) -> str | None:
     if not name.isascii():
         name = _a_labels(name) or ""
     name = name.lower().removesuffix(".")
@@ -73,11 +74,15 @@ def to_unicode(domain: str) -> str:
     return ".".join(labels)
 
 
-@lru_cache(maxsize=8_192)
 def registrable(host: str | None) -> str | None:
     """The public suffix and one label more, in the script that `host` came in; None when there is none."""
-    if not host or host.startswith("."):
+    if not host or host.startswith(".") or len(host) > 4 * _MAX:
         return None
+    return _registrable(host)
+
+
+@lru_cache(maxsize=4_096)
+def _registrable(host: str) -> str | None:
     name = to_ascii(host)
     if name is None or is_ip(name):
         return None

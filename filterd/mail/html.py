@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 from msgspec import field
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from filterd.mail.links import MAX_LINKS, Link, make_link
+from filterd.mail.links import MAX_ANCHOR, MAX_LINKS, Link, make_link
 from filterd.mail.prescan import prescan
 from filterd.mail.visibility import WHITE, Colour, alike, colour, declarations, hidden_by, is_transparent
 from filterd.value import Value
@@ -116,7 +116,7 @@ def _links(tree: LexborHTMLParser) -> Iterator[Link]:
         url = (node.attributes.get(_LINKED[tag]) or "").strip()
         if not url or url[0] == "#":
             continue
-        text = _tidy(node.text())[0] if tag in ("a", "button") else ""
+        text = _tidy(node.text()[: 4 * MAX_ANCHOR])[0] if tag in ("a", "button") else ""
         link = make_link(_absolute(url, base), "html", text, () if tag == "a" else (tag,))
         if link is not None:
             yield link

@@ -197,8 +197,8 @@ class Message:
 
     @cached_property
     def _documents(self) -> dict[Part, HtmlDocument]:
-        found = [part for part in self.parts if part.type == "text/html"][:MAX_HTML]
-        return {part: read_html(part.text or "") for part in found}
+        found = [part for part in self.parts if part.is_html][:MAX_HTML]
+        return {part: read_html(part.characters) for part in found}
 
     @cached_property
     def _links(self) -> tuple[tuple[Link, ...], bool]:

@@ -15,6 +15,8 @@ from filterd.mail.headers import Headers
 from filterd.mail.shape import ContentType, Shape
 
 MAX_TEXT = 4_000_000  # bytes of one text part that are decoded
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+_HTML_NAMES = filenames.words("htm html shtml xhtml xht svg")
 MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 
 
@@ -69,12 +71,22 @@ class Part:
 
     @cached_property
     def _text(self) -> tuple[str, Defect | None]:
-        return decode(self.content[:MAX_TEXT], self.charset, html=self.type == "text/html")
+        return decode(self.content[:MAX_TEXT], self.charset, html=self.is_html)
+
+    @property
+    def characters(self) -> str:
+        """The content as text, whatever its type."""
+        return self._text[0]
 
     @property
     def text(self) -> str | None:
         """The characters of a text part; None for any other."""
         return self._text[0] if self.type.startswith("text/") else None
+
+    @property
+    def is_html(self) -> bool:
+        """Is it HTML by its type, or by the name that a reader's system goes by?"""
+        return self.type in _HTML or (self.name != "" and filenames.extension(self.name) in _HTML_NAMES)
 
     @property
     def is_container(self) -> bool:

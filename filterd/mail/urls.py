@@ -39,10 +39,13 @@ class Url(Value):
     flags: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=2_048)
 def parse_url(text: str) -> Url | None:
     """Read a URL."""
-    text = text.strip("\x00\t\n\r\x0b\x0c ")
+    return _parse(text.strip("\x00\t\n\r\x0b\x0c ")[: MAX_URL + 1])
+
+
+@lru_cache(maxsize=2_048)
+def _parse(text: str) -> Url | None:
     cut = len(text) > MAX_URL
     text = text[:MAX_URL]
     if _IGNORED.search(text):

@@ -132,6 +132,7 @@ HOSTILE: dict[str, tuple[bytes, str | None]] = {
     "html-style": (HTML + b'<p style="' + b"color:" * 1_000 + b'">x', None),
     "html-refresh": (HTML + b'<meta http-equiv=refresh content="url' + b" " * 7_000 + b'">', None),
     "html-entities": (HTML + b"&" * 400_000, None),
+    "html-nested-anchors": (HTML + b"<a href=http://a.example><object>" * 250 + b"word " * 90_000, None),
     "html-large": (HTML + b"<p>hello world" * 200_000, "html-cut"),
     "text-large": (TEXT + b"hello world\n" * 500_000, "too-much-text"),
     "zip-entries": (_zip(5_000), None),
