@@ -49,7 +49,10 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_commands_that_are_shown_exist(page: Path) -> None:
-    shown = re.findall(r"(?:^|`|bin/)filterd ([a-z]+)", page.read_text(), re.MULTILINE)
+    text = page.read_text()
+    blocks = re.findall(r"^```(?:sh)?\n(.*?)^```|^```\w+\n.*?^```", text, re.DOTALL | re.MULTILINE)
+    code = "\n".join((*blocks, *re.findall(r"`(filterd [^`]+)`", text)))
+    shown = re.findall(r"^\s*filterd ([a-z]+)", code, re.MULTILINE)
     assert set(shown) <= {*COMMANDS, *COMING}
 
 

@@ -20,7 +20,6 @@ COMMANDS = {
     "demo": "Start the service on embedded defaults and send a dozen messages through it.",
     "scan": "Judge messages from files, folders, mbox, Maildir or stdin.",
     "rules": "List, show, lint and test the rules.",
-    "model": "List, show and check the models.",
     "quarantine": "List, show, release and delete what was kept back.",
     "history": "Find, show and explain messages that passed.",
     "backup": "Write everything that filterd knows to one file.",
