@@ -23,13 +23,16 @@ from filterd.store.words import (
     HistoryFilter,
     HistoryRow,
     ItemState,
+    Person,
     QuarantineClass,
     QuarantineFilter,
     QuarantineItem,
+    Role,
     StoreError,
     StoreFull,
     StoreUnavailable,
     Tally,
+    Token,
 )
 
 if TYPE_CHECKING:
@@ -46,15 +49,18 @@ __all__ = [
     "HistoryRow",
     "ItemState",
     "Keep",
+    "Person",
     "QuarantineClass",
     "QuarantineFilter",
     "QuarantineItem",
     "RetentionSettings",
+    "Role",
     "Store",
     "StoreError",
     "StoreFull",
     "StoreUnavailable",
     "Tally",
+    "Token",
 ]
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, select
 from filterd.store import rows
 from filterd.store.database import Database
 from filterd.store.schema import audit
+from filterd.store.text import clean
 from filterd.store.words import AuditLine
 
 
@@ -38,10 +39,10 @@ def note(connection: Connection, who: str, what: str, about: Iterable[str], deta
     values = [
         {
             "time": rows.now(),
-            "who": rows.clean(who, 200),
-            "what": rows.clean(what, 100),
-            "item": rows.clean(item, 64),
-            "detail": rows.clean(detail),
+            "who": clean(who, 200),
+            "what": clean(what, 100),
+            "item": clean(item, 64),
+            "detail": clean(detail),
         }
         for item in about
     ]

@@ -21,14 +21,16 @@ from sqlalchemy import (
     FromClause,
     Table,
     TableClause,
+    Text,
+    cast,
     column,
     create_engine,
     event,
+    func,
     insert,
     literal_column,
     select,
     table,
-    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import QueuePool
@@ -42,6 +44,9 @@ _LOCK = 0x66696C74  # "filt": the advisory lock that PostgreSQL's writers take
 _OLDEST = (3, 35)
 
 
+Found = tuple[FromClause, ColumnElement[int], ColumnElement[bool]]  # where to look, the key there, what to ask
+
+
 class Dialect(Protocol):
     """See the module; `shared` is true when other hosts may write to the same database."""
 
@@ -51,11 +56,10 @@ class Dialect(Protocol):
     def engines(self, url: URL) -> tuple[Engine, Engine]: ...
     def prepare(self, writer: Engine) -> None: ...
     def insert(self, into: Table) -> Any: ...
-    def index_text(self, connection: Connection, of: Table, rows: Sequence[Mapping[str, Any]]) -> None: ...
-    def forget_text(self, connection: Connection, of: Table, rows: ColumnElement[bool]) -> None: ...
-    def containing(
-        self, of: Table, needle: str
-    ) -> tuple[FromClause, ColumnElement[int], ColumnElement[bool]] | None: ...
+    def index(self, connection: Connection, of: Table, rows: Sequence[Mapping[str, Any]]) -> None: ...
+    def unindex(self, connection: Connection, of: Table, rows: ColumnElement[bool]) -> None: ...
+    def having(self, of: Table, tokens: Sequence[str], *, some: bool = False) -> Found: ...
+    def containing(self, of: Table, needle: str) -> Found | None: ...
     def give_back(self, connection: Connection, pages: int) -> int: ...
     def optimise(self, connection: Connection) -> None: ...
     def failure(self, error: Exception) -> StoreError: ...
@@ -118,34 +122,29 @@ class Sqlite:
         finally:
             connection.close()
         if mode is None or mode[0] != "wal":
-            raise StoreError(
-                "the database cannot use a write-ahead log; is its folder on a network file system?"
-            )
+            raise StoreError("the database cannot use a write-ahead log; is its folder on a network file system?")
 
     def insert(self, into: Table) -> Any:
         return sqlite.insert(into)
 
-    def index_text(self, connection: Connection, of: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        connection.execute(
-            text(f"INSERT INTO {of.name}_search(rowid, text) VALUES (:key, :search)"),
-            [{"key": row["key"], "search": row["search"]} for row in rows],
-        )
+    def index(self, connection: Connection, of: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        for kind, index in _indexes(of):
+            connection.execute(insert(index), [{"rowid": row["key"], "content": row[kind]} for row in rows])
 
-    def forget_text(self, connection: Connection, of: Table, rows: ColumnElement[bool]) -> None:
-        search = _search_table(of)
-        delete = select(literal_column("'delete'"), of.c.key, of.c.search).where(rows)
-        connection.execute(insert(search).from_select([search.name, "rowid", "text"], delete))
+    def unindex(self, connection: Connection, of: Table, rows: ColumnElement[bool]) -> None:
+        """Must be called while the rows are still as they were indexed."""
+        for kind, index in _indexes(of):
+            delete = select(literal_column("'delete'"), of.c.key, of.c[kind]).where(rows)
+            connection.execute(insert(index).from_select([index.name, "rowid", "content"], delete))
 
-    def containing(
-        self, of: Table, needle: str
-    ) -> tuple[FromClause, ColumnElement[int], ColumnElement[bool]] | None:
-        """A superset of the rows with `needle` in their text, by the trigram index; None: too short."""
-        grams = list(dict.fromkeys(needle[at : at + TRIGRAM] for at in range(len(needle) - TRIGRAM + 1)))
-        if not grams:
-            return None
-        search = _search_table(of)
-        wanted = " AND ".join('"' + gram.replace('"', '""') + '"' for gram in grams[:MAX_TRIGRAMS])
-        return search, search.c.rowid, literal_column(search.name).op("MATCH")(wanted)
+    def having(self, of: Table, tokens: Sequence[str], *, some: bool = False) -> Found:
+        """The rows that have all of these facets, or `some`: at least one."""
+        return _matching(_index(of, "facets"), tokens, " OR " if some else " AND ")
+
+    def containing(self, of: Table, needle: str) -> Found | None:
+        """A superset of the rows with `needle` in their text, by its trigrams; None: too short for that."""
+        grams = dict.fromkeys(needle[at : at + TRIGRAM] for at in range(len(needle) - TRIGRAM + 1))
+        return _matching(_index(of, "search"), list(grams)[:MAX_TRIGRAMS]) if grams else None
 
     def give_back(self, connection: Connection, pages: int) -> int:
         """Return up to `pages` free pages to the file system, and keep a tenth of the file for what comes."""
@@ -210,15 +209,18 @@ class Postgres:
     def insert(self, into: Table) -> Any:
         return postgresql.insert(into)
 
-    def index_text(self, connection: Connection, of: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Nothing: the trigram index on the search column follows by itself."""
+    def index(self, connection: Connection, of: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Nothing: the indexes on the columns follow by themselves."""
 
-    def forget_text(self, connection: Connection, of: Table, rows: ColumnElement[bool]) -> None:
+    def unindex(self, connection: Connection, of: Table, rows: ColumnElement[bool]) -> None:
         """Nothing, as above."""
 
-    def containing(
-        self, of: Table, needle: str
-    ) -> tuple[FromClause, ColumnElement[int], ColumnElement[bool]] | None:
+    def having(self, of: Table, tokens: Sequence[str], *, some: bool = False) -> Found:
+        found = of.alias("found")
+        wanted = cast(list(tokens), postgresql.ARRAY(Text))
+        return found, found.c.key, func.string_to_array(found.c.facets, " ").op("&&" if some else "@>")(wanted)
+
+    def containing(self, of: Table, needle: str) -> Found | None:
         if len(needle) < TRIGRAM:
             return None
         found = of.alias("found")
@@ -242,15 +244,23 @@ def dialect_of(url: URL) -> Dialect:
     known: dict[str, type[Sqlite] | type[Postgres]] = {"sqlite": Sqlite, "postgresql": Postgres}
     kind = known.get(url.get_backend_name())
     if kind is None:
-        raise StoreError(
-            f"{url.get_backend_name()} is not a database that filterd knows; use SQLite or PostgreSQL"
-        )
+        raise StoreError(f"{url.get_backend_name()} is not a database that filterd knows; use SQLite or PostgreSQL")
     return kind()
 
 
-def _search_table(of: Table) -> TableClause:
-    name = f"{of.name}_search"
-    return table(name, column("rowid"), column("text"), column(name))
+def _indexes(of: Table) -> list[tuple[str, TableClause]]:
+    return [(kind, _index(of, kind)) for kind in ("facets", "search")]
+
+
+def _index(of: Table, kind: str) -> TableClause:
+    """The FTS5 table over a column of `of`. It keeps no text; the column of its own name takes its commands."""
+    name = f"{of.name}_{kind}"
+    return table(name, column("rowid"), column("content"), column(name))
+
+
+def _matching(index: TableClause, terms: Sequence[str], joint: str = " AND ") -> Found:
+    wanted = joint.join('"' + term.replace('"', '""') + '"' for term in terms)
+    return index, index.c.rowid, literal_column(index.name).op("MATCH")(wanted)
 
 
 def _create_private(path: Path) -> None:

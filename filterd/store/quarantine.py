@@ -13,7 +13,8 @@ import datetime
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
@@ -22,9 +23,11 @@ from filterd.decision import Edits
 from filterd.store import rows
 from filterd.store.audit import note
 from filterd.store.database import Database
-from filterd.store.history import finding_is, split_address, within
-from filterd.store.schema import bodies, item_findings, items
-from filterd.store.search import BUDGET, Ask, Page, containing, only, own, page
+from filterd.store.facets import Facet, address
+from filterd.store.history import within
+from filterd.store.schema import bodies, items
+from filterd.store.search import BUDGET, Ask, Page, asked, only, own, page
+from filterd.store.text import clean
 from filterd.store.words import OPEN, Claim, ItemState, QuarantineFilter, QuarantineItem
 from filterd.value import unpack
 
@@ -47,12 +50,8 @@ class Quarantine:
         """A page of items, newest first. With a budget (seconds) a page may come short; see `Page`."""
         floor = rows.key_at(rows.milliseconds(wanted.since)) if wanted.since else 0
         with self._database.read() as connection:
-            asks = self._asks(connection, wanted)
-            if asks is None:
-                return Page([])
-            found, following = page(
-                connection, items, asks, limit=limit, before=before, floor=floor, budget=budget
-            )
+            asks = self._asks(wanted)
+            found, following = page(connection, items, asks, limit=limit, before=before, floor=floor, budget=budget)
         return Page([rows.item_from(row) for row in found], following)
 
     def each(self, wanted: QuarantineFilter = HELD) -> Iterator[QuarantineItem]:
@@ -70,7 +69,7 @@ class Quarantine:
 
     def raw(self, id_: str) -> bytes | None:
         """The message as it was received; None when it is gone."""
-        stored = select(bodies.c.data).join(items, items.c.body == bodies.c.digest)
+        stored = select(bodies.c.data).join(items, items.c.body == bodies.c.id)
         with self._database.read() as connection:
             data = connection.execute(stored.where(items.c.id == id_)).scalar()
         return None if data is None else rows.unsqueeze(data)
@@ -91,13 +90,23 @@ class Quarantine:
         held_anew = exists(
             select(twin.c.key).where(
                 twin.c.open == 1,
-                twin.c.digest == items.c.digest,
+                twin.c.body == items.c.body,
                 twin.c.sender == items.c.sender,
                 twin.c.recipient == items.c.recipient,
             )
         )
         kept = and_(items.c.state == ItemState.DELETED.value, items.c.body.is_not(None), ~held_anew)
         return self._change(ids, by, "undeleted", kept)
+
+    def schedule(self, ids: Iterable[str], by: str, at: datetime.datetime) -> list[str]:
+        """Have held items released at `at`; until then `unschedule` takes it back. The ids of those that are."""
+        free = and_(items.c.state == ItemState.HELD.value, items.c.body.is_not(None), items.c.due.is_(None))
+        return self._change(ids, by, "release-asked", free, {"due": rows.milliseconds(at), "tries": 0})
+
+    def unschedule(self, ids: Iterable[str], by: str) -> list[str]:
+        """Have items that wait for their release stay held; the ids of those whose release had not begun."""
+        waiting = and_(items.c.state == ItemState.HELD.value, items.c.due.is_not(None))
+        return self._change(ids, by, "release-undone", waiting)
 
     def claim_for_release(self, id_: str, by: str, lease: float = LEASE) -> Claim | None:
         """The right to deliver this item; None when it is gone, or another has that right now.
@@ -116,7 +125,7 @@ class Quarantine:
             .values(
                 state=ItemState.RELEASING.value,
                 state_at=stamp,
-                state_by=rows.clean(by, 200),
+                state_by=clean(by, 200),
                 claim=token,
                 due=until,
                 tries=items.c.tries + 1,
@@ -130,21 +139,19 @@ class Quarantine:
 
     def released(self, claim: Claim, reply: str) -> bool:
         """The next hop has it. False when the claim was lost to another."""
-        values = {"state": ItemState.RELEASED.value, "open": 0, "reply": rows.clean(reply), "due": None}
+        values = {"state": ItemState.RELEASED.value, "open": 0, "reply": clean(reply), "due": None}
         return self._settle(claim, "released", values)
 
     def release_failed(self, claim: Claim, reason: str, retry_at: datetime.datetime | None = None) -> bool:
         """The next hop did not take it; it is held as before, and `due` names it again at `retry_at`."""
         due = rows.milliseconds(retry_at) if retry_at else None
-        values = {"state": ItemState.HELD.value, "reply": rows.clean(reason), "due": due}
+        values = {"state": ItemState.HELD.value, "reply": clean(reason), "due": due}
         return self._settle(claim, "release-failed", values)
 
     def due(self, moment: datetime.datetime | None = None, limit: int = 100) -> list[QuarantineItem]:
         """Items whose release is to be tried now: its time has come, or its releaser has gone."""
         stamp = rows.milliseconds(moment) if moment else rows.now()
-        wanted = (
-            select(items).where(items.c.due <= stamp, items.c.open == 1).order_by(items.c.due).limit(limit)
-        )
+        wanted = select(items).where(items.c.due <= stamp, items.c.open == 1).order_by(items.c.due).limit(limit)
         with self._database.read() as connection:
             return [rows.item_from(row) for row in connection.execute(wanted)]
 
@@ -157,13 +164,21 @@ class Quarantine:
                 note(connection, claim.item.state_by, what, [claim.item.id], values["reply"])
         return done == 1
 
-    def _change(self, ids: Iterable[str], by: str, what: str, condition: ColumnElement[bool]) -> list[str]:
+    def _change(
+        self,
+        ids: Iterable[str],
+        by: str,
+        what: str,
+        condition: ColumnElement[bool],
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> list[str]:
         state = ItemState.DELETED if what == "deleted" else ItemState.HELD
         values = {
             "state": state.value,
             "open": 1 if state in OPEN else 0,
-            "state_by": rows.clean(by, 200),
+            "state_by": clean(by, 200),
             "due": None,
+            **more,
         }
         changed: list[str] = []
 
@@ -178,44 +193,23 @@ class Quarantine:
         in_turns(self._database, ids, change)
         return changed
 
-    def _asks(self, connection: Connection, wanted: QuarantineFilter) -> list[Ask] | None:
-        """What the filter asks, the most telling first; None when nothing can match."""
-        column = items.c
-        asks = [
-            own(items, (column[name], value))
-            for name, value in (("record", wanted.record), ("message_id", wanted.message_id))
-            if value
-        ]
-        asks += self._parties(wanted)
-        if wanted.finding:
-            finding = finding_is(connection, items, item_findings, wanted.finding)
-            if finding is None:
-                return None
-            asks.append(finding)
-        for name, value in (("ruleset", wanted.ruleset), ("model", wanted.model)):
-            if value:
-                asks.append(own(items, (column[name], value)))
-        return asks + _states(wanted) + within(items, wanted)
+    def _asks(self, wanted: QuarantineFilter) -> list[Ask]:
+        pairs = [(kind, value) for kind, name in _FACETS.items() if (value := getattr(wanted, name))]
+        if wanted.recipient:
+            pairs.append(address(Facet.RECIPIENT, Facet.RECIPIENT_DOMAIN, wanted.recipient))
+        if wanted.sender:
+            pairs.append(address(Facet.SENDER, Facet.SENDER_DOMAIN, wanted.sender))
+        rest = _states(wanted) + within(items, wanted)
+        return asked(self._database.dialect, items, pairs, wanted.text, rest, wanted.mine)
 
-    def _parties(self, wanted: QuarantineFilter) -> list[Ask]:
-        precise: list[Ask] = []
-        broad: list[Ask] = []
-        for name, value in (("recipient", wanted.recipient), ("sender", wanted.sender)):
-            if not value:
-                continue
-            address, domain = split_address(value)
-            if address:
-                precise.append(own(items, (items.c[f"{name}_key"], address)))
-            elif name == "recipient":
-                broad.append(own(items, (items.c.recipient_domain, domain)))
-            else:
-                broad += [
-                    only(items.c.sender_domain == domain),
-                    containing(self._database.dialect, items, f"@{domain}"),
-                ]
-        if wanted.text:
-            precise.append(containing(self._database.dialect, items, wanted.text))
-        return precise + broad
+
+_FACETS = {
+    Facet.RECORD: "record",
+    Facet.MESSAGE_ID: "message_id",
+    Facet.FINDING: "finding",
+    Facet.RULESET: "ruleset",
+    Facet.MODEL: "model",
+}
 
 
 def _states(wanted: QuarantineFilter) -> list[Ask]:

@@ -11,24 +11,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, update
 
 from filterd.store import rows
 from filterd.store.database import Database
-from filterd.store.schema import (
-    audit,
-    bodies,
-    delivered,
-    item_findings,
-    items,
-    marks,
-    names,
-    record_data,
-    record_findings,
-    record_recipients,
-    records,
-    tallies,
-)
+from filterd.store.schema import audit, bodies, delivered, items, marks, record_data, records, tallies
 from filterd.store.settings import RetentionSettings
 from filterd.store.words import ItemState, QuarantineClass
 from filterd.value import Value
@@ -108,9 +95,7 @@ class _Expiry:
         chosen = _OLDEST.where(condition, items.c.due.is_(None)).limit(BITE)
         return lambda connection: self._purge(connection, connection.execute(chosen).all())
 
-    def _over(
-        self, of_class: ColumnElement[bool], measure: Any, allowed: int, weight: Callable[[Any], int]
-    ) -> Bite:
+    def _over(self, of_class: ColumnElement[bool], measure: Any, allowed: int, weight: Callable[[Any], int]) -> Bite:
         """The oldest held items of a class, while it holds more than it is allowed."""
         held = and_(of_class, items.c.open == 1)
         excess: list[int] = []
@@ -133,16 +118,9 @@ class _Expiry:
         if not chosen:
             return 0, 0
         gone = items.c.key.in_([row.key for row in chosen])
-        self._dialect.forget_text(connection, items, gone)
-        ids = _name_ids(connection, {name for row in chosen for name in row.findings.split()})
-        pairs = [
-            {"n": ids[name], "k": row.key} for row in chosen for name in row.findings.split() if name in ids
-        ]
-        if pairs:
-            mine = and_(item_findings.c.name == bindparam("n"), item_findings.c.key == bindparam("k"))
-            connection.execute(delete(item_findings).where(mine), pairs)
+        self._dialect.unindex(connection, items, gone)
         connection.execute(delete(items).where(gone))
-        return len(chosen), _drop_bodies(connection, {row.body for row in chosen if row.body})
+        return len(chosen), _drop_bodies(connection, {row.body for row in chosen if row.body is not None})
 
     def _deleted_bodies(self, connection: Connection) -> tuple[int, int]:
         """Items that were deleted a while ago let go of their bodies; their rows stay."""
@@ -162,10 +140,7 @@ class _Expiry:
         gone = records.c.key <= last
         used = select(records.c.body).where(gone, records.c.body.is_not(None))
         held = set(connection.execute(used).scalars())
-        self._dialect.forget_text(connection, records, gone)
-        every_name = record_findings.c.name.in_(select(names.c.id))
-        connection.execute(delete(record_findings).where(every_name, record_findings.c.key <= last))
-        connection.execute(delete(record_recipients).where(record_recipients.c.key <= last))
+        self._dialect.unindex(connection, records, gone)
         connection.execute(delete(record_data).where(record_data.c.key <= last))
         took = connection.execute(delete(records).where(gone)).rowcount
         return took, _drop_bodies(connection, held)
@@ -173,11 +148,7 @@ class _Expiry:
     def _last_record(self, connection: Connection) -> int | None:
         """The key up to which records go in this bite; None when none does."""
         oldest = select(records.c.key).order_by(records.c.key).limit(RECORDS)
-        old = (
-            connection.execute(oldest.where(records.c.key < self._key(self._settings.history)))
-            .scalars()
-            .all()
-        )
+        old = connection.execute(oldest.where(records.c.key < self._key(self._settings.history))).scalars().all()
         if old or self._settings.records is None:
             return int(old[-1]) if old else None
         excess = int(connection.execute(select(func.count()).select_from(records)).scalar_one())
@@ -190,40 +161,31 @@ class _Expiry:
         """Records let go of the messages that were kept beside them."""
         old = and_(records.c.body.is_not(None), records.c.key < self._key(self._settings.message))
         chosen = connection.execute(select(records.c.key, records.c.body).where(old).limit(RECORDS)).all()
-        connection.execute(
-            update(records).where(records.c.key.in_([key for key, _ in chosen])).values(body=None)
-        )
+        connection.execute(update(records).where(records.c.key.in_([key for key, _ in chosen])).values(body=None))
         return len(chosen), _drop_bodies(connection, {body for _, body in chosen}) - len(chosen)
 
     def _small_things(self, connection: Connection) -> tuple[int, int]:
         connection.execute(delete(marks).where(marks.c.expires < self._now))
         connection.execute(delete(delivered).where(delivered.c.expires < self._now))
         connection.execute(delete(tallies).where(tallies.c.hour < self._now // _HOUR - TALLIES_KEPT))
-        old = (
-            select(audit.c.id).where(audit.c.time < self._now - AUDIT_KEPT).order_by(audit.c.time).limit(BITE)
-        )
+        old = select(audit.c.id).where(audit.c.time < self._now - AUDIT_KEPT).order_by(audit.c.time).limit(BITE)
         connection.execute(delete(audit).where(audit.c.id.in_(old)))
         return 0, 0
 
 
 Bite = Callable[[Connection], tuple[int, int]]
-_OLDEST = select(items.c.key, items.c.body, items.c.findings, items.c.stored).order_by(items.c.key)
+_OLDEST = select(items.c.key, items.c.body, items.c.stored).order_by(items.c.key)
 
 
 def _stored(row: Any) -> int:
     return int(row.stored)
 
 
-def _name_ids(connection: Connection, wanted: Iterable[str]) -> dict[str, int]:
-    found = connection.execute(select(names.c.name, names.c.id).where(names.c.name.in_(list(wanted))))
-    return dict(iter(found))
-
-
-def _drop_bodies(connection: Connection, digests: Iterable[str]) -> int:
+def _drop_bodies(connection: Connection, ids: Iterable[int]) -> int:
     """Delete the bodies among these that nothing needs any more; how many."""
     unused = and_(
-        bodies.c.digest.in_(list(digests)),
-        ~exists(select(items.c.key).where(items.c.body == bodies.c.digest)),
-        ~exists(select(records.c.key).where(records.c.body == bodies.c.digest)),
+        bodies.c.id.in_(list(ids)),
+        ~exists(select(items.c.key).where(items.c.body == bodies.c.id)),
+        ~exists(select(records.c.key).where(records.c.body == bodies.c.id)),
     )
     return connection.execute(delete(bodies).where(unused)).rowcount

@@ -1,14 +1,9 @@
-"""From a record to rows, and from rows back to what people look at. Pure.
-
-Everything that a stranger wrote is made fit for a text column first: no NUL (PostgreSQL has none), no lone
-surrogates, a bounded length. The packed record keeps it as it came wherever it can.
-"""
+"""From a record to rows, and from rows back to what people look at. Pure, but for `now`."""
 
 from __future__ import annotations
 
 import datetime
 import time
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,30 +11,15 @@ import msgspec
 import zstandard
 
 from filterd.decision import Action, Decision
-from filterd.mail.envelope import domain_of
 from filterd.record import Record
+from filterd.store import facets
 from filterd.store.schema import KEY_BITS
+from filterd.store.text import ADDRESS, SEARCHED, clean, fold
 from filterd.store.words import HistoryRow, ItemState, QuarantineClass, QuarantineItem
 from filterd.value import pack, unpack
 
-LINE = 500  # characters of a subject or a From header that are listed
-SEARCHED = 300  # characters of each row that a substring search looks at
-ADDRESS = 320
-
+LISTED = 100  # recipients that the history lists; the record has all
 _LEVEL = 3
-
-
-def clean(value: str, limit: int = LINE) -> str:
-    """Text that any database can hold."""
-    value = value[:limit]
-    if value.isascii() and "\0" not in value:
-        return value
-    return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-
-
-def fold(value: str) -> str:
-    """Text as search compares it: compatibility forms and cases made one."""
-    return value.lower() if value.isascii() else unicodedata.normalize("NFKC", value).casefold()
 
 
 def milliseconds(moment: datetime.datetime) -> int:
@@ -97,18 +77,16 @@ def main_decision(record: Record) -> Decision | None:
     return max(record.decisions, key=lambda one: one.action.strictness, default=None)
 
 
-def finding_names(record: Record) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(clean(finding.name.replace(" ", "_"), 100) for finding in record.verdict.findings)
-    )
+def finding_names(record: Record) -> str:
+    """The names of the findings, each once, separated by spaces."""
+    names = ("_".join(clean(finding.name, 100).split()) for finding in record.verdict.findings)
+    return " ".join(dict.fromkeys(names))
 
 
 def common_columns(record: Record) -> dict[str, Any]:
     """The columns that a record and its items share."""
-    outline, envelope = record.outline, record.envelope
-    sender = clean(envelope.sender, ADDRESS)
+    outline = record.outline
     return {
-        "sender_domain": fold(domain_of(sender)),
         "from_": clean(outline.from_),
         "subject": clean(outline.subject),
         "message_id": clean(outline.message_id, ADDRESS),
@@ -121,8 +99,8 @@ def common_columns(record: Record) -> dict[str, Any]:
 
 def searched(columns: Mapping[str, Any], sender: str, recipients: Sequence[str]) -> str:
     """The folded text that a substring search looks at. The short and certain parts come first."""
-    parts = [sender, *recipients[:3], columns["subject"][:120], columns["from_"][:100], columns["message_id"]]
-    return fold("\n".join(parts))[:SEARCHED]
+    parts = [sender[:80], *(one[:60] for one in recipients[:2]), columns["message_id"][:80]]
+    return fold("\n".join([*parts, columns["subject"][:120], columns["from_"]]))[:SEARCHED]
 
 
 def record_columns(record: Record) -> dict[str, Any]:
@@ -130,11 +108,12 @@ def record_columns(record: Record) -> dict[str, Any]:
     envelope, decision = record.envelope, main_decision(record)
     columns = common_columns(record)
     sender = clean(envelope.sender, ADDRESS)
-    recipients = [clean(one.address, ADDRESS) for one in envelope.recipients[:3]]
+    recipients = [clean(one.address, ADDRESS) for one in envelope.recipients[:LISTED]]
     return columns | {
         "id": clean(record.id, 64),
         "time": milliseconds(envelope.received_at),
-        "sender": fold(sender),
+        "sender": sender,
+        "recipients": "\n".join(recipients),
         "action": decision.action.value if decision else Action.ACCEPT.value,
         "reason": decision.reason.value if decision else "",
         "probability": record.verdict.probability,
@@ -142,14 +121,9 @@ def record_columns(record: Record) -> dict[str, Any]:
         "listener": clean(envelope.listener, 100),
         "size": record.outline.size,
         "queue_id": clean(envelope.queue_id or "", 100),
+        "facets": facets.of_record(record, decision),
         "search": searched(columns, sender, recipients),
     }
-
-
-def recipient_rows(record: Record, key: int) -> list[dict[str, Any]]:
-    """Rows of `record_recipients`."""
-    addresses = dict.fromkeys(fold(clean(one.address, ADDRESS)) for one in record.envelope.recipients)
-    return [{"key": key, "address": address, "domain": domain_of(address)} for address in addresses]
 
 
 def item_from(row: Any) -> QuarantineItem:
@@ -185,13 +159,13 @@ def item_from(row: Any) -> QuarantineItem:
     )
 
 
-def history_from(row: Any, recipients: Sequence[str]) -> HistoryRow:
+def history_from(row: Any) -> HistoryRow:
     """What the history lists of a row of `records`."""
     return HistoryRow(
         id=row.id,
         time=moment(row.time),
         sender=row.sender,
-        recipients=tuple(recipients),
+        recipients=tuple(row.recipients.splitlines()),
         from_=row.from_,
         subject=row.subject,
         message_id=row.message_id,

@@ -5,6 +5,10 @@ where that is greater. So a key never says earlier than the row's own time, newe
 backwards, a page is a range, and everything under `cutoff << KEY_BITS` is older than the cutoff. Times are
 whole milliseconds UTC.
 
+Search. `facets` holds the tokens of everything that a row is exactly looked up by (see `facets`), `search` the folded
+text that is searched by substring; each has an inverted index, which `dialect` makes and asks. So a message dirties
+no B-tree page at a random place but the one of its body's digest.
+
 What is listed and searched is in narrow rows; the record itself and the bodies are in tables of their own, so
 that a search never reads them. SQL here and around is what SQLite and PostgreSQL share; what they do not
 share is in `dialect`.
@@ -49,16 +53,10 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
 bodies = Table(
     "bodies",
     metadata,
-    Column("digest", Text, primary_key=True),  # SHA-256 of the raw message, hex
+    Column("id", _KEY, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),  # SHA-256 of the raw message, hex
     _number("size"),
     Column("data", LargeBinary, nullable=False),  # zstandard
-)
-
-names = Table(
-    "names",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
 )
 
 records = Table(
@@ -67,8 +65,8 @@ records = Table(
     Column("key", _KEY, primary_key=True, autoincrement=False),
     Column("id", Text, nullable=False, unique=True),
     _number("time"),
-    _text("sender"),  # lower case; the record has it as it came
-    _text("sender_domain"),
+    _text("sender"),
+    _text("recipients"),  # the first of them, a line each
     _text("from_"),
     _text("subject"),
     _text("message_id"),
@@ -83,13 +81,9 @@ records = Table(
     _text("queue_id"),
     _text("ruleset"),
     _text("model"),
-    _text("search"),  # folded text for substring search
-    Column("body", Text, ForeignKey("bodies.digest")),  # with keep: message
-    Index("ix_records_sender", "sender", "key"),
-    Index("ix_records_action", "action", "key"),
-    Index("ix_records_client", "client", "key"),
-    Index("ix_records_message_id", "message_id"),
-    _partial("ix_records_queue_id", "queue_id", where="queue_id <> ''"),
+    _text("facets"),
+    _text("search"),
+    Column("body", _KEY, ForeignKey("bodies.id")),  # with keep: message
     _partial("ix_records_body", "body", where="body IS NOT NULL"),
     _partial("ix_records_kept", "key", where="body IS NOT NULL"),
 )
@@ -102,27 +96,6 @@ record_data = Table(
     Column("headers", LargeBinary),  # zstandard of the header block, with keep: headers
 )
 
-record_recipients = Table(
-    "record_recipients",
-    metadata,
-    Column("key", _KEY, nullable=False),
-    Column("address", Text, nullable=False),  # lower case
-    _text("domain"),
-    PrimaryKeyConstraint("key", "address"),
-    Index("ix_record_recipients_address", "address", "key"),
-    Index("ix_record_recipients_domain", "domain", "key"),
-    sqlite_with_rowid=False,
-)
-
-record_findings = Table(
-    "record_findings",
-    metadata,
-    Column("name", Integer, nullable=False),
-    Column("key", _KEY, nullable=False),
-    PrimaryKeyConstraint("name", "key"),
-    sqlite_with_rowid=False,
-)
-
 items = Table(
     "items",
     metadata,
@@ -130,16 +103,12 @@ items = Table(
     Column("id", Text, nullable=False, unique=True),
     _number("time"),
     _text("record"),
-    Column("digest", Text, nullable=False),
-    Column("body", Text, ForeignKey("bodies.digest")),  # null when the message is gone
-    _text("sender"),  # as it came; release needs it so
+    _text("digest"),
+    Column("body", _KEY, ForeignKey("bodies.id")),  # null when the message is gone
+    _text("sender"),  # as it came, like all that release needs
     _text("recipient"),
     _text("sender_parameters"),
     _text("recipient_parameters"),
-    _text("sender_key"),  # lower case
-    _text("sender_domain"),
-    _text("recipient_key"),
-    _text("recipient_domain"),
     _text("from_"),
     _text("subject"),
     _text("message_id"),
@@ -153,6 +122,7 @@ items = Table(
     _text("client"),
     _text("ruleset"),
     _text("model"),
+    _text("facets"),
     _text("search"),
     Column("edits", LargeBinary),
     Column("open", Integer, nullable=False, server_default="1"),  # held or releasing
@@ -164,27 +134,11 @@ items = Table(
     _text("reply"),
     _number("tries"),
     Index("ix_items_open", "open", "key"),
-    _partial("ix_items_same", "digest", "sender", "recipient", where="open = 1", unique=True),
     Index("ix_items_class", "klass", "open", "key", "stored"),
-    Index("ix_items_sender", "sender_key", "key"),
-    Index("ix_items_recipient", "recipient_key", "key"),
-    Index("ix_items_recipient_domain", "recipient_domain", "key"),
-    Index("ix_items_ruleset", "ruleset", "key"),
-    Index("ix_items_model", "model", "key"),
-    Index("ix_items_record", "record"),
-    Index("ix_items_message_id", "message_id"),
+    _partial("ix_items_same", "body", "sender", "recipient", where="open = 1", unique=True),
     _partial("ix_items_body", "body", where="body IS NOT NULL"),
     _partial("ix_items_due", "due", where="due IS NOT NULL"),
     _partial("ix_items_disposable", "state_at", where="state = 'deleted' AND body IS NOT NULL"),
-)
-
-item_findings = Table(
-    "item_findings",
-    metadata,
-    Column("name", Integer, nullable=False),
-    Column("key", _KEY, nullable=False),
-    PrimaryKeyConstraint("name", "key"),
-    sqlite_with_rowid=False,
 )
 
 delivered = Table(

@@ -19,14 +19,15 @@ from sqlalchemy import (
     FromClause,
     Table,
     and_,
-    exists,
     func,
-    literal_column,
+    literal,
+    or_,
     select,
 )
 
 from filterd.store.dialect import Dialect
-from filterd.store.rows import fold
+from filterd.store.facets import PRECISE, Facet, address, token
+from filterd.store.text import fold
 
 FIRST_CHUNK = 256
 MAX_CHUNK = 16_384
@@ -74,10 +75,20 @@ def own(of: Table, *equal: tuple[ColumnElement[Any], Any]) -> Ask:
     return Ask(lead, and_(*(func.coalesce(column, None) == value for column, value in equal)))
 
 
-def elsewhere(of: Table, source: Table, condition: ColumnElement[bool]) -> Ask:
-    """A condition on rows of another table that have our key."""
-    lead = Lead(source, source.c.key, condition)
-    return Ask(lead, exists(select(literal_column("1")).where(source.c.key == of.c.key, condition)))
+def having(dialect: Dialect, of: Table, pairs: Sequence[tuple[Facet, str]]) -> Ask:
+    """Rows with all of these facets."""
+    tokens = [token(kind, value) for kind, value in pairs]
+    padded = literal(" ").concat(of.c.facets).concat(" ")
+    tests = (padded.contains(f" {one} ", autoescape=True) for one in tokens)
+    return Ask(Lead(*dialect.having(of, tokens)), and_(*tests))
+
+
+def belonging(dialect: Dialect, of: Table, mine: Sequence[str]) -> Ask:
+    """Rows with a recipient among these addresses, and domains with their @."""
+    tokens = [token(*address(Facet.RECIPIENT, Facet.RECIPIENT_DOMAIN, one)) for one in mine]
+    padded = literal(" ").concat(of.c.facets).concat(" ")
+    tests = (padded.contains(f" {one} ", autoescape=True) for one in tokens)
+    return Ask(Lead(*dialect.having(of, tokens, some=True)), or_(*tests))
 
 
 def only(test: ColumnElement[bool]) -> Ask:
@@ -91,6 +102,25 @@ def containing(dialect: Dialect, of: Table, text: str) -> Ask:
     test = of.c.search.contains(needle, autoescape=True)
     found = dialect.containing(of, needle)
     return Ask(Lead(*found, exact=False) if found else None, test)
+
+
+def asked(
+    dialect: Dialect,
+    of: Table,
+    pairs: Sequence[tuple[Facet, str]],
+    text: str,
+    rest: Sequence[Ask],
+    mine: Sequence[str] = (),
+) -> list[Ask]:
+    """The question in the order that answers it soonest: exact facets, then text, then broad facets."""
+    asks = [having(dialect, of, pairs)] if pairs else []
+    if text:
+        precise = any(kind in PRECISE for kind, _ in pairs)
+        asks.insert(len(asks) if precise else 0, containing(dialect, of, text))
+    if mine:
+        few = not any(one.startswith("@") for one in mine)
+        asks.insert(0 if few else len(asks), belonging(dialect, of, mine))
+    return [*asks, *rest]
 
 
 def page(

@@ -23,13 +23,9 @@ class Keep(enum.StrEnum):
 class ClassRetention(Settings):
     """What holds for one quarantine class where it differs."""
 
-    age: Duration | None = Field(
-        None, gt=0, description="Items older than this go; null: `retention.quarantine`."
-    )
+    age: Duration | None = Field(None, gt=0, description="Items older than this go; null: `retention.quarantine`.")
     count: int | None = Field(None, ge=0, description="At most so many items; the oldest go first.")
-    size: Size | None = Field(
-        None, description="At most so many bytes, as they are stored; the oldest items go first."
-    )
+    size: Size | None = Field(None, description="At most so many bytes, as they are stored; the oldest items go first.")
 
 
 class RetentionSettings(Settings):
@@ -40,13 +36,9 @@ class RetentionSettings(Settings):
         description="What is kept of relayed mail: findings (and facts), headers (and the header block), "
         "message (and the whole message).",
     )
-    message: Duration = Field(
-        7 * _DAY, gt=0, description="With `keep: message`: how long the whole message is kept."
-    )
+    message: Duration = Field(7 * _DAY, gt=0, description="With `keep: message`: how long the whole message is kept.")
     records: int | None = Field(None, ge=0, description="At most so many records in the history.")
-    size: Size | None = Field(
-        None, description="At most so many bytes of quarantined mail, as they are stored."
-    )
+    size: Size | None = Field(None, description="At most so many bytes of quarantined mail, as they are stored.")
     classes: dict[QuarantineClass, ClassRetention] = Field(
         {}, description="Exceptions by quarantine class: spam, virus, policy, undelivered, split, unjudged."
     )

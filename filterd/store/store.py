@@ -24,6 +24,7 @@ from filterd.store.audit import Audit
 from filterd.store.database import Database
 from filterd.store.history import History
 from filterd.store.lock import Lock
+from filterd.store.people import People
 from filterd.store.puts import Body, Entry, Holding, Puts
 from filterd.store.quarantine import Quarantine
 from filterd.store.retention import DELETED_KEPT, Expired, expire
@@ -47,6 +48,7 @@ class Store:
         self.quarantine = Quarantine(database)
         self.history = History(database)
         self.audit = Audit(database)
+        self.people = People(database)
         self._database = database
         self._lock = lock
         self._writer_started: Writer | None = None
@@ -54,9 +56,7 @@ class Store:
         self._delivered: set[str] | None = None  # digests, where nobody else can add to them
 
     @classmethod
-    def open(
-        cls, where: str | Path, retention: RetentionSettings | None = None, min_free: int | None = None
-    ) -> Store:
+    def open(cls, where: str | Path, retention: RetentionSettings | None = None, min_free: int | None = None) -> Store:
         """Open the store, creating it or bringing its schema up to date; raises StoreError.
 
         `where` is a database URL or the state folder. `min_free` (bytes) replaces the retention setting of
@@ -109,9 +109,7 @@ class Store:
     async def remember_delivered(self, digest: str, sender: str, recipients: Sequence[str]) -> None:
         """Remember, for some days and on disk, that these have this content. Raises StoreUnavailable."""
         expires = rows.now() + DELIVERED_KEPT
-        values = [
-            {"digest": digest, "sender": sender, "recipient": one, "expires": expires} for one in recipients
-        ]
+        values = [{"digest": digest, "sender": sender, "recipient": one, "expires": expires} for one in recipients]
 
         def work(connection: Connection, _puts: Puts) -> None:
             if values:
@@ -164,9 +162,7 @@ class Store:
             return "the floor of free space is reached: quarantine is deferred"
         return None
 
-    def expire(
-        self, moment: datetime | None = None, budget: float = 0.8, grace: float = DELETED_KEPT
-    ) -> Expired:
+    def expire(self, moment: datetime | None = None, budget: float = 0.8, grace: float = DELETED_KEPT) -> Expired:
         """Let retention take its part, for about `budget` seconds; `more` says that there is more to do.
 
         Bodies of items that were deleted over `grace` seconds ago go too.

@@ -128,6 +128,7 @@ class QuarantineFilter(Value, kw_only=True):
     message_id: str = ""
     record: str = ""
     text: str = ""
+    mine: tuple[str, ...] = ()  # to one of these addresses, or domains with their @; () is everybody's
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
 
@@ -148,6 +149,7 @@ class HistoryFilter(Value, kw_only=True):
     direction: str = ""
     listener: str = ""
     text: str = ""
+    mine: tuple[str, ...] = ()  # to one of these addresses, or domains with their @; () is everybody's
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
 
@@ -183,3 +185,31 @@ class AuditLine(Value):
     what: str
     item: str
     detail: str = ""
+
+
+class Role(enum.StrEnum):
+    USER = "user"  # sees and releases mail to their own addresses
+    MANAGER = "manager"  # the same for whole domains
+    AUDITOR = "auditor"  # sees everything, changes nothing
+    ADMIN = "admin"
+
+
+class Person(Value, kw_only=True):
+    """One account. `addresses` are folded; one that starts with @ is a whole domain."""
+
+    name: str
+    role: Role = Role.USER
+    addresses: tuple[str, ...] = ()
+    language: str = ""
+    digest: str = ""
+    has_password: bool = False
+
+
+class Token(Value, kw_only=True):
+    """An API token as its owner sees it; the secret was shown once."""
+
+    id: str  # the first characters of its hash
+    title: str
+    scopes: tuple[str, ...]
+    expires: int  # milliseconds since 1970; 0: never
+    used: int

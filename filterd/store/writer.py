@@ -166,7 +166,6 @@ class Writer:
                 results = self._put(connection, entries, jobs)
         except BaseException:
             self.counters.failures += 1
-            self._puts.forget()
             raise
         self.counters.commits += 1
         return results
@@ -176,9 +175,7 @@ class Writer:
         if holdings or entries:
             self._puts.records(connection, [*(Entry(one.record) for one in holdings), *entries])
         ids = iter(self._puts.items(connection, holdings) if holdings else ())
-        return [
-            next(ids) if isinstance(job.work, Holding) else job.work(connection, self._puts) for job in jobs
-        ]
+        return [next(ids) if isinstance(job.work, Holding) else job.work(connection, self._puts) for job in jobs]
 
     def _one_by_one(self, error: Exception, entries: list[Entry], jobs: list[_Job]) -> None:
         if len(entries) + len(jobs) == 1:

@@ -18,15 +18,14 @@ from filterd.store import dialect as speaking
 from tests.store.stored import SPAM, held, make_record
 
 QUERIES = {
-    "items without a body": "SELECT count(*) FROM items WHERE body IS NOT NULL AND body NOT IN (SELECT digest FROM bodies)",
-    "bodies without an owner": "SELECT count(*) FROM bodies WHERE digest NOT IN "
-    "(SELECT body FROM items WHERE body IS NOT NULL UNION SELECT body FROM records WHERE body IS NOT NULL)",
+    "items without a body": "SELECT count(*) FROM items WHERE body NOT IN (SELECT id FROM bodies)",
+    "bodies without an owner": "SELECT count(*) FROM bodies WHERE id NOT IN (SELECT body FROM items "
+    "WHERE body IS NOT NULL UNION SELECT body FROM records WHERE body IS NOT NULL)",
     "items without a record": "SELECT count(*) FROM items WHERE record NOT IN (SELECT id FROM records)",
     "records without data": "SELECT count(*) FROM records WHERE key NOT IN (SELECT key FROM record_data)",
     "data without a record": "SELECT count(*) FROM record_data WHERE key NOT IN (SELECT key FROM records)",
-    "findings without an item": "SELECT count(*) FROM item_findings WHERE key NOT IN (SELECT key FROM items)",
-    "findings without a record": "SELECT count(*) FROM record_findings WHERE key NOT IN (SELECT key FROM records)",
-    "recipients without a record": "SELECT count(*) FROM record_recipients WHERE key NOT IN (SELECT key FROM records)",
+    "records not indexed": "SELECT (SELECT count(*) FROM records) - count(*) FROM records_facets('\"d:inbound\"')",
+    "items not indexed": "SELECT (SELECT count(*) FROM items) - count(*) FROM items_facets('\"d:inbound\"')",
 }
 
 
@@ -36,8 +35,8 @@ def orphans(folder: Path) -> dict[str, int]:
     try:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         found = {what: connection.execute(query).fetchone()[0] for what, query in QUERIES.items()}
-        for table in ("records", "items"):
-            connection.execute(f"INSERT INTO {table}_search({table}_search) VALUES ('integrity-check')")
+        for index in ("records_facets", "records_search", "items_facets", "items_search"):
+            connection.execute(f"INSERT INTO {index}({index}) VALUES ('integrity-check')")
     finally:
         connection.close()
     return {what: count for what, count in found.items() if count}

@@ -121,7 +121,7 @@ def test_pages_hold_every_row_once(filled: Store, limit: int) -> None:
 
 def test_a_budget_ends_a_page_but_not_the_search(filled: Store) -> None:
     """Rows that match are rare: the page comes short, says so, and the next one goes on."""
-    wanted = HistoryFilter(reason="none-such")
+    wanted = HistoryFilter(text="qj")  # too short for an index
     page = filled.history.find(wanted, 10, budget=0)
     assert not page.rows
     assert page.next is not None

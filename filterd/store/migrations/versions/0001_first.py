@@ -9,7 +9,8 @@ revision = "0001"
 down_revision = None
 
 _KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_TRIGRAM = "content='', detail=none, tokenize='trigram case_sensitive 1'"
+_FACETS = "ascii tokenchars '_.-~@:+=/%'"
+_SEARCH = "trigram case_sensitive 1"
 
 
 def _text(name: str) -> sa.Column[str]:
@@ -35,10 +36,12 @@ def upgrade() -> None:
     op.create_index("ix_audit_time", "audit", ["time"])
     op.create_table(
         "bodies",
+        sa.Column("id", _KEY, nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         _number("size"),
         sa.Column("data", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("digest"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("digest"),
     )
     op.create_table(
         "delivered",
@@ -51,23 +54,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_delivered_expires", "delivered", ["expires"])
     op.create_table(
-        "item_findings",
-        sa.Column("name", sa.Integer(), nullable=False),
-        sa.Column("key", _KEY, nullable=False),
-        sa.PrimaryKeyConstraint("name", "key"),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
         "marks", sa.Column("id", sa.Text(), nullable=False), _number("expires"), sa.PrimaryKeyConstraint("id")
     )
     op.create_index("ix_marks_expires", "marks", ["expires"])
-    op.create_table(
-        "names",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("name"),
-    )
     op.create_table(
         "record_data",
         sa.Column("key", _KEY, autoincrement=False, nullable=False),
@@ -75,23 +64,6 @@ def upgrade() -> None:
         sa.Column("headers", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("key"),
     )
-    op.create_table(
-        "record_findings",
-        sa.Column("name", sa.Integer(), nullable=False),
-        sa.Column("key", _KEY, nullable=False),
-        sa.PrimaryKeyConstraint("name", "key"),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "record_recipients",
-        sa.Column("key", _KEY, nullable=False),
-        sa.Column("address", sa.Text(), nullable=False),
-        _text("domain"),
-        sa.PrimaryKeyConstraint("key", "address"),
-        sqlite_with_rowid=False,
-    )
-    op.create_index("ix_record_recipients_address", "record_recipients", ["address", "key"])
-    op.create_index("ix_record_recipients_domain", "record_recipients", ["domain", "key"])
     op.create_table(
         "tallies",
         sa.Column("hour", sa.Integer(), nullable=False),
@@ -107,16 +79,12 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         _number("time"),
         _text("record"),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("body", sa.Text(), nullable=True),
+        _text("digest"),
+        sa.Column("body", _KEY, nullable=True),
         _text("sender"),
         _text("recipient"),
         _text("sender_parameters"),
         _text("recipient_parameters"),
-        _text("sender_key"),
-        _text("sender_domain"),
-        _text("recipient_key"),
-        _text("recipient_domain"),
         _text("from_"),
         _text("subject"),
         _text("message_id"),
@@ -130,6 +98,7 @@ def upgrade() -> None:
         _text("client"),
         _text("ruleset"),
         _text("model"),
+        _text("facets"),
         _text("search"),
         sa.Column("edits", sa.LargeBinary(), nullable=True),
         sa.Column("open", sa.Integer(), server_default="1", nullable=False),
@@ -142,7 +111,7 @@ def upgrade() -> None:
         _number("tries"),
         sa.ForeignKeyConstraint(
             ["body"],
-            ["bodies.digest"],
+            ["bodies.id"],
         ),
         sa.PrimaryKeyConstraint("key"),
         sa.UniqueConstraint("id"),
@@ -169,29 +138,22 @@ def upgrade() -> None:
         sqlite_where=sa.text("due IS NOT NULL"),
         postgresql_where=sa.text("due IS NOT NULL"),
     )
-    op.create_index("ix_items_message_id", "items", ["message_id"])
-    op.create_index("ix_items_model", "items", ["model", "key"])
     op.create_index("ix_items_open", "items", ["open", "key"])
-    op.create_index("ix_items_recipient", "items", ["recipient_key", "key"])
-    op.create_index("ix_items_recipient_domain", "items", ["recipient_domain", "key"])
-    op.create_index("ix_items_record", "items", ["record"])
-    op.create_index("ix_items_ruleset", "items", ["ruleset", "key"])
     op.create_index(
         "ix_items_same",
         "items",
-        ["digest", "sender", "recipient"],
+        ["body", "sender", "recipient"],
         unique=True,
         sqlite_where=sa.text("open = 1"),
         postgresql_where=sa.text("open = 1"),
     )
-    op.create_index("ix_items_sender", "items", ["sender_key", "key"])
     op.create_table(
         "records",
         sa.Column("key", _KEY, autoincrement=False, nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         _number("time"),
         _text("sender"),
-        _text("sender_domain"),
+        _text("recipients"),
         _text("from_"),
         _text("subject"),
         _text("message_id"),
@@ -206,16 +168,16 @@ def upgrade() -> None:
         _text("queue_id"),
         _text("ruleset"),
         _text("model"),
+        _text("facets"),
         _text("search"),
-        sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("body", _KEY, nullable=True),
         sa.ForeignKeyConstraint(
             ["body"],
-            ["bodies.digest"],
+            ["bodies.id"],
         ),
         sa.PrimaryKeyConstraint("key"),
         sa.UniqueConstraint("id"),
     )
-    op.create_index("ix_records_action", "records", ["action", "key"])
     op.create_index(
         "ix_records_body",
         "records",
@@ -223,7 +185,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("body IS NOT NULL"),
         postgresql_where=sa.text("body IS NOT NULL"),
     )
-    op.create_index("ix_records_client", "records", ["client", "key"])
     op.create_index(
         "ix_records_kept",
         "records",
@@ -231,25 +192,19 @@ def upgrade() -> None:
         sqlite_where=sa.text("body IS NOT NULL"),
         postgresql_where=sa.text("body IS NOT NULL"),
     )
-    op.create_index("ix_records_message_id", "records", ["message_id"])
-    op.create_index(
-        "ix_records_queue_id",
-        "records",
-        ["queue_id"],
-        sqlite_where=sa.text("queue_id <> ''"),
-        postgresql_where=sa.text("queue_id <> ''"),
-    )
-    op.create_index("ix_records_sender", "records", ["sender", "key"])
-    _substring_search()
+    _inverted_indexes()
 
 
-def _substring_search() -> None:
-    """An index over the trigrams of the search text, in each database's own way."""
+def _inverted_indexes() -> None:
+    """Over the facets and over the trigrams of the search text, in each database's own way."""
     sqlite = op.get_bind().dialect.name == "sqlite"
     if not sqlite:
         op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
     for name in ("records", "items"):
         if sqlite:
-            op.execute(f"CREATE VIRTUAL TABLE {name}_search USING fts5(text, {_TRIGRAM})")
+            for kind, tokens in (("facets", _FACETS), ("search", _SEARCH)):
+                options = f'content="", detail=none, tokenize="{tokens}"'
+                op.execute(f"CREATE VIRTUAL TABLE {name}_{kind} USING fts5(content, {options})")
         else:
             op.execute(f"CREATE INDEX ix_{name}_search ON {name} USING gin (search gin_trgm_ops)")
+            op.execute(f"CREATE INDEX ix_{name}_facets ON {name} USING gin (string_to_array(facets, ' '))")
