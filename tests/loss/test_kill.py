@@ -1,7 +1,7 @@
 """kill -9 under a load of numbered messages: whatever was answered 250 is at the next hop or in the quarantine.
 
-Thirty kills by default, two hundred with FILTERD_KILLS=200 (make stress): half of them at random moments, half within the
-windows of `tests.loss.driver`, in which a crash could lose or double a message.
+Thirty kills by default, two hundred with FILTERD_KILLS=200 (make stress): half of them at random moments, half
+within the windows of `tests.loss.driver`, in which a crash could lose or double a message.
 """
 
 from __future__ import annotations
