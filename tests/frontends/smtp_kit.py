@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import uvloop
 
 from filterd.decision import Action, Copy, Decision, Reason
 from filterd.engine.outcome import Delivery, Fulfilment, Outcome
@@ -233,8 +236,7 @@ class Kit:
 def listener(**settings: Any) -> SmtpListener:
     """By default nobody is trusted."""
     return SmtpListener(
-        **{"protocol": "smtp", "listen": "127.0.0.1:0", "relay": "smtp://127.0.0.1:1", "trusted": []}
-        | settings
+        **{"protocol": "smtp", "listen": "127.0.0.1:0", "relay": "smtp://127.0.0.1:1", "trusted": []} | settings
     )
 
 
@@ -245,7 +247,7 @@ async def serving(
     filter: Sieve | None = None,
     limits: dict[str, Any] | None = None,
     site: dict[str, Any] | None = None,
-    tls: Any = None,
+    context: Any = None,
     **settings: Any,
 ) -> AsyncIterator[Kit]:
     hop, filter = hop or Hop(), filter or Sieve()
@@ -255,7 +257,7 @@ async def serving(
         site=Site(**{"hostname": "mx.example.org", "domains": frozenset(("example.org",))} | (site or {})),
         hop=hop,
         filter=filter,
-        tls=tls,
+        tls=context,
     )
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
     await server.start([listening])
@@ -266,3 +268,14 @@ async def serving(
         if isinstance(hop, Hop):
             assert hop.open == 0, "a conversation with the next hop was not given back"
         assert server.traffic.memory.taken == 0
+
+
+def on_both_loops(main: Callable[[], Any]) -> None:
+    """Run it under asyncio's loop and under uvloop: they disagree about when a connection begins to read."""
+    asyncio.run(main())
+    uvloop.run(main())
+
+
+def descriptors() -> int:
+    """How many files this process has open."""
+    return len(os.listdir("/proc/self/fd"))

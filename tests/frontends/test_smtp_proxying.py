@@ -27,9 +27,7 @@ def test_a_mail_goes_through() -> None:
             assert delivered.message == MESSAGE
             assert delivered.sender == "a@example.net"
             trace = delivered.content.decode().split("Subject")[0]
-            assert trace.startswith(
-                "Received: from client.example (unknown [127.0.0.1])\r\n\tby mx.example.org "
-            )
+            assert trace.startswith("Received: from client.example (unknown [127.0.0.1])\r\n\tby mx.example.org ")
             assert " with ESMTP id " in trace
             assert "\r\n\tfor <b@example.org>; " in trace
 
@@ -63,9 +61,7 @@ def test_messages_are_byte_identical(message: bytes) -> None:
     async def run() -> None:
         async with serving() as kit, kit.client() as client:
             await client.hello()
-            stuffed = b"".join(
-                b"." + line if line.startswith(b".") else line for line in message.splitlines(True)
-            )
+            stuffed = b"".join(b"." + line if line.startswith(b".") else line for line in message.splitlines(True))
             assert (await client.mail(stuffed)).startswith("250 ")
             assert kit.hop.delivered[0].message == message
 
@@ -87,9 +83,7 @@ def test_ehlo_announces_what_the_next_hop_has(left_out: str | None) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize(
-    ("theirs", "ours", "least"), [(1000, 5000, 1000), (9000, 5000, 5000), (0, 5000, 5000)]
-)
+@pytest.mark.parametrize(("theirs", "ours", "least"), [(1000, 5000, 1000), (9000, 5000, 5000), (0, 5000, 5000)])
 def test_size_is_the_smaller_of_both(theirs: int, ours: int, least: int) -> None:
     async def run() -> None:
         hop = Hop(Capabilities({"SIZE": str(theirs)}))

@@ -51,9 +51,7 @@ class MappedMessage(mmap.mmap):
 class Collector:
     """One message being received."""
 
-    def __init__(
-        self, limit: int, memory: Memory, *, normalize: bool = True, spool: Path | None = None
-    ) -> None:
+    def __init__(self, limit: int, memory: Memory, *, normalize: bool = True, spool: Path | None = None) -> None:
         self.received = 0  # octets from the wire, for the rate
         self.size = 0  # of the message
         self.trouble: Trouble | None = None

@@ -97,9 +97,7 @@ class _Sending:
         if self._task is not None and not self._dot_is_out:
             self._task.cancel()
 
-    async def run(
-        self, sender: str, parameters: Sequence[str], recipients: Sequence[Recipient]
-    ) -> tuple[Reply, ...]:
+    async def run(self, sender: str, parameters: Sequence[str], recipients: Sequence[Recipient]) -> tuple[Reply, ...]:
         """Raises Withdrawn when it was stopped before the final dot."""
         self._task = asyncio.ensure_future(self._transact(sender, parameters, recipients))
         try:

@@ -173,7 +173,7 @@ class Dialogue:
         return replies.GO_AHEAD
 
     def collector(self) -> Collector:
-        normalize = self.door.site.bare_newline is BareNewline.NORMALIZE
+        normalize = self.door.site.bare_newline == BareNewline.NORMALIZE
         return Collector(self._largest, self._traffic.memory, normalize=normalize, spool=self.door.spool)
 
     async def finish(self, collector: Collector, gone: asyncio.Future[None]) -> tuple[Reply, ...]:

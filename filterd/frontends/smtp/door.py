@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filterd.frontends import Filter
 from filterd.frontends.settings import Position, SmtpListener
@@ -41,6 +42,13 @@ class Caller:
     port: int | None = None
     proxied: bool = False  # a trusted proxy speaks for `client`
     client: str | None = None  # whom it speaks for; None when it does not say
+
+    @classmethod
+    def at(cls, peer: Any) -> Caller:
+        """The caller at a socket's other end, as `getpeername` says."""
+        if not isinstance(peer, tuple):
+            return cls(None)
+        return cls(peer[0].partition("%")[0].removeprefix("::ffff:"), peer[1])
 
     @property
     def speaker(self) -> str | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import ssl
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP
@@ -26,6 +26,7 @@ from filterd.frontends.smtp.data import Collector
 from filterd.frontends.smtp.dialogue import Dialogue
 from filterd.frontends.smtp.door import Caller
 from filterd.frontends.smtp.inbox import Inbox
+from filterd.frontends.smtp.tls import describe
 from filterd.reply import Reply
 
 if TYPE_CHECKING:
@@ -34,11 +35,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger("filterd.smtp")
 
 _MOST_UNREAD = 1 << 16  # octets of commands that may wait while one is obeyed
+_TURN = 50  # commands of one client after which it is somebody else's turn
 _PATIENCE = 5.0  # seconds of silence within a transaction that are nothing unusual
 _CLOSING = 10.0  # seconds that a closing connection may take to send what is left
-_IDLE_VERBS = frozenset(
-    ("NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO", "LHLO", "XCLIENT", "XFORWARD")
-)
+_IDLE_VERBS = frozenset(("NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO", "LHLO", "XCLIENT", "XFORWARD"))
 _OTHER_PROTOCOLS = frozenset(("GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PROPFIND", "PRI", "HOST:"))
 
 
@@ -94,10 +94,10 @@ class SmtpProtocol(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.wire = cast(asyncio.Transport, transport)
-        self.caller = self.caller or _caller(transport)
+        self.caller = self.caller or Caller.at(transport.get_extra_info("peername"))
         self._dialogue = Dialogue(lambda: self._server.door, self.caller, self._server.traffic)
         if tls := transport.get_extra_info("ssl_object"):
-            self._dialogue.tls = _describe(tls)
+            self._dialogue.tls = describe(tls)
         self._enter(Stage.WORK)
         self.task = self._handler_coroutine = self.loop.create_task(self._handle_client())
 
@@ -110,7 +110,7 @@ class SmtpProtocol(SMTP):
         self._inbox.feed(data)
         if self._line_since is None:
             self._line_since = self.loop.time()
-        if len(self._inbox) > _MOST_UNREAD and self.stage is Stage.WORK and not self.wire.is_closing():
+        if len(self._inbox) > _MOST_UNREAD and self._reading and not self.wire.is_closing():
             self._reading = False
             self.wire.pause_reading()
         self._wake()
@@ -193,13 +193,18 @@ class SmtpProtocol(SMTP):
 
     async def _converse(self) -> None:
         self._say(self._dialogue.greeting())
+        obeyed = 0
         while not self._ended:
             line = await self._line()
             await self._obey(line)
+            obeyed += 1
+            if obeyed % _TURN == 0:
+                await self._flush()
+                await asyncio.sleep(0)  # whoever pipelines thousands of commands lets others speak in between
 
     async def _line(self) -> bytes | Reply:
         """The next line of the client. What was answered goes out when there is nothing left to answer."""
-        while True:
+        while not self._gone.done():
             line = self._inbox.take()
             if line is not None:
                 self._line_since = self.loop.time() if self._inbox.within_line else None
@@ -209,6 +214,7 @@ class SmtpProtocol(SMTP):
                 raise Gone
             await self._flush()
             await self._await_client(Stage.COMMAND)
+        raise Gone
 
     async def _obey(self, line: bytes | Reply) -> None:
         command = parse_line(line) if isinstance(line, bytes) else line
@@ -302,7 +308,7 @@ class SmtpProtocol(SMTP):
         if transport is None:
             raise Gone
         self.wire = transport
-        await self._dialogue.secured(_describe(transport.get_extra_info("ssl_object")))
+        await self._dialogue.secured(describe(transport.get_extra_info("ssl_object")))
 
     async def _receive(self) -> Collector:
         """The data up to its end; the collector is closed when the client leaves before that."""
@@ -401,16 +407,3 @@ class SmtpProtocol(SMTP):
 
 
 _VERBS = [name for name in vars(SmtpProtocol) if name.startswith("smtp_")]
-
-
-def _caller(transport: asyncio.BaseTransport) -> Caller:
-    peer: Any = transport.get_extra_info("peername")
-    if isinstance(peer, tuple):
-        address, port = peer[:2]
-        return Caller(address.partition("%")[0].removeprefix("::ffff:"), port)
-    return Caller(None)
-
-
-def _describe(tls: Any) -> str:
-    cipher = tls.cipher()
-    return f"{tls.version()} {cipher[0]}" if cipher else str(tls.version())

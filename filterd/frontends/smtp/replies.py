@@ -78,8 +78,7 @@ def render(reply: Reply) -> bytes:
     lines = [status + line.translate(_UNSPEAKABLE) for line in reply.text.split("\n")]
     last = len(lines) - 1
     return b"".join(
-        b"%d%c%b\r\n"
-        % (reply.code, b"-"[0] if at < last else b" "[0], line.encode("ascii", "replace")[:_LINE])
+        b"%d%c%b\r\n" % (reply.code, b"-"[0] if at < last else b" "[0], line.encode("ascii", "replace")[:_LINE])
         for at, line in enumerate(lines)
     )
 

@@ -31,6 +31,7 @@ from filterd.reply import Reply
 
 log = structlog.get_logger("filterd.smtp")
 
+_BACKLOG = 1024
 _RESTLESS = 0.2  # seconds: who has been idle for less may be just about to speak
 
 
@@ -76,7 +77,7 @@ class SmtpServer:
                 self._listening.append(listening)
                 self._spawn(self._accept(listening))
             else:
-                server = await self.loop.create_server(lambda: SmtpProtocol(self), sock=listening)
+                server = await self.loop.create_server(lambda: SmtpProtocol(self), sock=listening, backlog=_BACKLOG)
                 self._servers.append(server)
 
     def adopt(self, **changes: Any) -> None:
@@ -149,9 +150,7 @@ class SmtpServer:
     async def _watch(self) -> None:
         while True:
             limits = self.door.limits
-            shortest = min(
-                limits.command_timeout, limits.line_timeout, limits.data_window, limits.data_timeout
-            )
+            shortest = min(limits.command_timeout, limits.line_timeout, limits.data_window, limits.data_timeout)
             await asyncio.sleep(min(1.0, shortest / 4))
             now = self.loop.time()
             for session in tuple(self._sessions):
@@ -191,22 +190,14 @@ class SmtpServer:
             raise
 
     async def _proxied(self, connection: socket.socket) -> Caller:
-        address, port = _peer(connection)
-        direct = Caller(address, port)
+        direct = Caller.at(connection.getpeername())
         if not direct.trusted(self.door.trusted):
             raise ProxyError("a peer that is not trusted connected to a listener for PROXY")
         connection.setblocking(False)
         proxied = await read_proxy(lambda size: self.loop.sock_recv(connection, size))
-        return direct if proxied.itself else Caller(address, proxied.port, True, proxied.address)
+        return direct if proxied.itself else Caller(direct.address, proxied.port, True, proxied.address)
 
     def _spawn(self, work: Any) -> None:
         task = self.loop.create_task(work)
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
-
-
-def _peer(connection: socket.socket) -> tuple[str | None, int | None]:
-    peer = connection.getpeername()
-    if isinstance(peer, tuple):
-        return peer[0].partition("%")[0].removeprefix("::ffff:"), peer[1]
-    return None, None

@@ -46,26 +46,16 @@ class SmtpLimits(Settings):
         description="Messages being received are kept in memory up to this sum, above it in a file each. "
         "What is over 1 MB is always in a file.",
     )
-    command_timeout: Duration = Field(
-        300.0, gt=0, description="How long a client may be silent between commands."
-    )
+    command_timeout: Duration = Field(300.0, gt=0, description="How long a client may be silent between commands.")
     line_timeout: Duration = Field(60.0, gt=0, description="How long a client may take for one command line.")
-    data_timeout: Duration = Field(
-        3600.0, gt=0, description="How long a client may take for the data of one message."
-    )
-    data_rate: Size = Field(
-        500, description="Bytes a second that data must come in at, measured over `data_window`."
-    )
+    data_timeout: Duration = Field(3600.0, gt=0, description="How long a client may take for the data of one message.")
+    data_rate: Size = Field(500, description="Bytes a second that data must come in at, measured over `data_window`.")
     data_window: Duration = Field(60.0, gt=0, description="Over how long `data_rate` is measured.")
-    handshake_timeout: Duration = Field(
-        30.0, gt=0, description="How long a TLS handshake or a PROXY header may take."
-    )
+    handshake_timeout: Duration = Field(30.0, gt=0, description="How long a TLS handshake or a PROXY header may take.")
     idle_commands: int = Field(
         100, ge=1, description="Commands such as NOOP, RSET or EHLO between two messages; then 421."
     )
-    bad_commands: int = Field(
-        20, ge=1, description="Commands that cannot be understood in one session; then 421."
-    )
+    bad_commands: int = Field(20, ge=1, description="Commands that cannot be understood in one session; then 421.")
 
 
 @dataclass(frozen=True, slots=True)

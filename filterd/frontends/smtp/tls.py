@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 
 def server_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
@@ -14,3 +15,9 @@ def server_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key)
     return context
+
+
+def describe(tls: Any) -> str:
+    """Protocol and cipher of an `ssl_object`."""
+    cipher = tls.cipher()
+    return f"{tls.version()} {cipher[0]}" if cipher else str(tls.version())
