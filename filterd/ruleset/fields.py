@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class Field:
     read: Read
     element: Element | None = None
     choices: tuple[str, ...] = ()  # the only words that it can be
+    textual: bool = dataclass_field(init=False, default=False)  # its values are text; asked for every value
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "textual", self.kind.textual)
 
     def of(self, thing: Any) -> tuple[Any, ...]:
         """The values in one thing: the element, or the View for a field of the mail as a whole."""

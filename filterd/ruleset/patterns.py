@@ -19,7 +19,7 @@ import regex
 
 from filterd.ruleset.fields import Field, Kind
 from filterd.ruleset.linear import Linear, PatternError, Shard, always_tried, compile_linear, escape
-from filterd.ruleset.relax import relax
+from filterd.ruleset.relax import loosen, relax
 
 if TYPE_CHECKING:
     from filterd.ruleset.view import View
@@ -40,6 +40,7 @@ class Pattern:
     field: str
     text: str
     linear: Linear
+    loose: tuple[Linear, ...]  # one of these matches wherever `linear` does; they are cheaper
     slow: regex.Pattern[str] | None = None
 
     def spans(self, value: str, view: View) -> Iterator[tuple[int, int]]:
@@ -93,7 +94,12 @@ class Patterns:
     def ready(self) -> None:
         """Build the filters; raises PatternError. No pattern can be added after this."""
         for name, field in self._fields.items():
-            mine = [pattern for pattern in self._known.values() if pattern.field == name]
+            mine = [
+                (form, pattern.number)
+                for pattern in self._known.values()
+                if pattern.field == name
+                for form in pattern.loose
+            ]
             shards = [
                 shard
                 for start in range(0, len(mine), SHARD)
@@ -102,7 +108,7 @@ class Patterns:
             self._sieves.append((field, shards))
 
     def hits(self, view: View) -> frozenset[int]:
-        """The numbers of all patterns that match somewhere in the mail."""
+        """The numbers of all patterns that may match somewhere in the mail; no other does."""
         found: list[int] = []
         for field, shards in self._sieves:
             if (text := view.searchable(field)) is not None:
@@ -115,38 +121,54 @@ def _by_lines(field: Field) -> bool:
     return field.kind is not Kind.TEXT
 
 
-def _shards(patterns: Sequence[Pattern], lines: bool) -> Iterator[tuple[Shard, list[int]]]:
-    """One filter of the patterns with their numbers, or two halves when one does not hold them."""
-    shard = Shard([pattern.linear for pattern in patterns], lines)
+def _shards(forms: Sequence[tuple[Linear, int]], lines: bool) -> Iterator[tuple[Shard, list[int]]]:
+    """One filter of forms with the numbers of their patterns, or two halves when one does not hold them."""
+    shard = Shard([form for form, _ in forms], lines)
     if shard.works:
-        yield shard, [pattern.number for pattern in patterns]
-    elif len(patterns) > 1:
-        middle = len(patterns) // 2
-        yield from _shards(patterns[:middle], lines)
-        yield from _shards(patterns[middle:], lines)
+        yield shard, [number for _, number in forms]
+    elif len(forms) > 1:
+        middle = len(forms) // 2
+        yield from _shards(forms[:middle], lines)
+        yield from _shards(forms[middle:], lines)
     else:
-        raise PatternError(f"the pattern {patterns[0].text[:80]!r} needs too much memory")
+        raise PatternError(f"the pattern {forms[0][0].pattern[:80]!r} needs too much memory")
 
 
 def _pattern(number: int, field: Field, text: str, backtracking: bool) -> Pattern:
     if len(text) > MAX_PATTERN:
         raise PatternError(f"longer than {MAX_PATTERN} characters; use a list with words")
+    lines = _by_lines(field)
     try:
-        return Pattern(number, field.name, text, compile_linear(text, _by_lines(field)))
+        linear = compile_linear(text, lines)
     except PatternError:
         if not backtracking:
             raise
+        return _slow(number, field, text)
+    return Pattern(number, field.name, text, linear, _loose(text, linear, lines))
+
+
+def _slow(number: int, field: Field, text: str) -> Pattern:
+    """A backtracking pattern, with the linear one that guards it."""
+    lines = _by_lines(field)
     try:
         slow = regex.compile(text, regex.MULTILINE)
     except regex.error as error:
         raise PatternError(str(error)) from error
     try:
-        linear = compile_linear(relax(text), _by_lines(field))
+        relaxed = relax(text)
+        linear = compile_linear(relaxed, lines)
     except ValueError as error:
         raise PatternError(f"no linear form of it can be made: {error}") from error
-    if always_tried(linear, _by_lines(field)):
+    if always_tried(linear, lines):
         raise PatternError("a backtracking pattern must hold some text that every match has")
-    return Pattern(number, field.name, text, linear, slow)
+    return Pattern(number, field.name, text, linear, _loose(relaxed, linear, lines), slow)
+
+
+def _loose(text: str, linear: Linear, lines: bool) -> tuple[Linear, ...]:
+    try:
+        return tuple(compile_linear(part, lines) for part in loosen(text))
+    except PatternError:
+        return (linear,)
 
 
 def glob_form(glob: str) -> str:

@@ -88,9 +88,9 @@ class Place:
 
 def unknown(what: str, name: str, names: Iterable[str]) -> str:
     """`unknown field subjct; did you mean subject?`"""
-    near = difflib.get_close_matches(name.lower(), sorted(names, key=str), n=1, cutoff=0.6)
-    near = near or difflib.get_close_matches(name.upper(), sorted(names), n=1, cutoff=0.6)
-    return f"unknown {what} {name}" + (f"; did you mean {near[0]}?" if near else "")
+    folded = {one.casefold(): one for one in names}
+    near = difflib.get_close_matches(name.casefold(), sorted(folded), n=1, cutoff=0.6)
+    return f"unknown {what} {name}" + (f"; did you mean {folded[near[0]]}?" if near else "")
 
 
 def shown(value: Any) -> str:

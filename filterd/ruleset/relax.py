@@ -1,9 +1,10 @@
-"""A linear pattern that matches wherever a backtracking one does, and perhaps elsewhere too.
+"""Cheaper patterns that match wherever a given one does, and perhaps elsewhere too.
 
-RE2 has no look-around, back-references, atomic groups or possessive repeats. `relax` drops the
-look-arounds, puts "anything" for a back-reference and makes the others plain: each step only lets more
-through, so where the relaxed pattern does not match the original cannot, and the costly one need not run.
-Raises ValueError for what it cannot relax (conditionals, recursion).
+`loosen` takes the upper bound off repeats, for counting to eighty from every start is what makes an automaton
+large, and parts the alternatives, each of which has literals of its own. `relax` makes a pattern for RE2 of a
+backtracking one: it drops look-arounds, puts "anything" for a back-reference and makes atomic groups and
+possessive repeats plain. Each step only lets more through, so where the cheaper pattern does not match the
+original cannot, and it need not run.
 """
 
 from __future__ import annotations
@@ -21,14 +22,42 @@ _TOKEN = re.compile(
     |(?P<open>\((?:\?P?<\w+>|\?[aimsLux-]*:)?(?!\?))
     |(?P<flags>\(\?[aimsLux-]+\))
     |(?P<close>\))
+    |(?P<range>\{(?P<least>\d{1,4}),(?P<most>\d{1,4})\})
     |(?P<possessive>(?<=[*+?}])\+)
     |(?P<plain>.)""",
     re.VERBOSE | re.DOTALL,
 )
 
 
+_FLAGS = re.compile(r"\(\?[aimsLux-]+\)")
+_SPAN = 8  # a repeat may count that far beyond its least
+
+
+def loosen(pattern: str) -> tuple[str, ...]:
+    """The alternatives of the pattern, with `{0,80}` as `{0,}`; the pattern itself where it cannot be read."""
+    parts: list[list[str]] = [[]]
+    depth = position = 0
+    flags = match[0] if (match := _FLAGS.match(pattern)) else ""
+    while position < len(pattern):
+        token = _TOKEN.match(pattern, position)
+        if token is None or (token.lastgroup == "flags" and position > 0):
+            return (pattern,)
+        position = token.end()
+        match token.lastgroup:
+            case "open" | "around" | "atomic":
+                depth += 1
+            case "close":
+                depth -= 1
+            case "plain" if token[0] == "|" and depth == 0:
+                parts.append([flags])
+                continue
+        wide = token.lastgroup == "range" and int(token["most"]) - int(token["least"]) > _SPAN
+        parts[-1].append(f"{{{token['least']},}}" if wide else token[0])
+    return tuple("".join(part) for part in parts)
+
+
 def relax(pattern: str) -> str:
-    """The relaxed pattern; raises ValueError."""
+    """The pattern for RE2; raises ValueError for what it cannot relax (conditionals, recursion)."""
     out: list[str] = []
     dropped: list[bool] = []  # for each open group: is it, or anything around it, a look-around
     position = 0

@@ -111,7 +111,7 @@ def read_rule(place: Place, context: Context, score: float | None = None) -> Rul
             place.refuse(f"a rule has {'a ' if key == 'name' else ''}{key}; this one has none")
     if "score" not in entries and not _flag(entries, "silent"):
         place.refuse("a rule has a score; 0 records it without points")
-    if len(place.problems) > before:
+    if not {"name", "about", "when"} <= entries.keys():
         return None
     name = _name(entries["name"])
     own = _score(entries["score"]) if "score" in entries else 0.0
@@ -218,7 +218,8 @@ def _applies(place: Place) -> list[Condition]:
         for one in wanted:
             if one not in directions:
                 entries["direction"].refuse(unknown("direction", one, directions))
-        made.append(_one_of(wanted, lambda view: (str(view.envelope.direction),)))
+        given = frozenset(wanted)
+        made.append(Condition(lambda view: "" if view.envelope.direction in given else None))
     if "recipient" in entries:
         wanted = entries["recipient"].texts("a recipient")
         made.append(_one_of(wanted, lambda view: tuple(one.address for one in view.envelope.recipients)))

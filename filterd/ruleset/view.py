@@ -88,7 +88,7 @@ class View:
 
 def clean(field: Field, values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Values as operators may rely on them."""
-    if not field.kind.textual:
+    if not values or not field.textual:
         return values[:MAX_VALUES]
     if field.kind is Kind.TEXT:
         return tuple(value[:MAX_TEXT] for value in values[:1])
