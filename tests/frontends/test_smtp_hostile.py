@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from filterd.mail.envelope import Direction
+from filterd.reply import Reply
 from tests.frontends.smtp_kit import Client, Hop, Sieve, descriptors, on_both_loops, serving, until
 
 ENDINGS = json.loads((Path(__file__).parents[1] / "data" / "smuggling_endings.json").read_text())
@@ -117,6 +118,19 @@ def test_20000_recipients() -> None:
             await client.ask("DATA")
             assert (await client.ask(MESSAGE + b".")).startswith("250 ")
             assert len(kit.hop.delivered[0].recipients) == 100
+
+    asyncio.run(run())
+
+
+def test_addresses_are_not_harvested_for_ever() -> None:
+    async def run() -> None:
+        hop = Hop(answer=lambda verb, argument: Reply(550, "Nobody", "5.1.1") if verb == "RCPT" else None)
+        async with serving(hop=hop, limits={"recipients": 10}) as kit, kit.client() as client:
+            await client.hello()
+            await client.ask("MAIL FROM:<>")
+            codes = [(await client.ask(f"RCPT TO:<b{at}@example.org>"))[:3] for at in range(15)]
+            assert codes == ["550"] * 10 + ["452"] * 5
+            assert sum(verb.startswith("RCPT") for verb in kit.hop.verbs) == 10
 
     asyncio.run(run())
 

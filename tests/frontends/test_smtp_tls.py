@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -154,6 +155,16 @@ def test_proxy_before_implicit_tls(context: ssl.SSLContext) -> None:
             assert (envelope.client.address, envelope.protocol) == ("198.51.100.9", "ESMTPS")
 
     on_both_loops(run)
+
+
+@pytest.mark.parametrize("settings", [{"tls": "implicit"}, {"require_tls": True}])
+def test_tls_without_a_certificate_does_not_start(settings: dict[str, Any]) -> None:
+    async def run() -> None:
+        async with serving(**settings):
+            pass
+
+    with pytest.raises(ValueError, match=r"tls\.certificate is not set"):
+        asyncio.run(run())
 
 
 def test_old_tls_is_refused(context: ssl.SSLContext) -> None:

@@ -63,6 +63,7 @@ class _Mail:
     sender: Path
     handover: Handover
     transaction: Transaction
+    asked: int = 0  # recipients that the next hop was asked about, so that nobody harvests addresses for ever
     recipients: list[Recipient] = field(default_factory=list)
     domains: set[str] = field(default_factory=set)
 
@@ -145,12 +146,13 @@ class Dialogue:
             return path
         if not self.client.may_relay(mail.door.site) and relayed(path, mail.door.site):
             return replies.NO_RELAY
-        if len(mail.recipients) >= mail.door.limits.recipients:
+        if mail.asked >= mail.door.limits.recipients:
             return replies.TOO_MANY_RECIPIENTS  # RFC 5321 section 4.5.3.1.10
         recipient = Recipient(path.address, path.parameters)
         early = await self._screen(mail, (recipient,))
         if early is not None:
             return early
+        mail.asked += 1
         reply = await mail.transaction.rcpt(recipient)
         if reply.ok:
             mail.recipients.append(recipient)
@@ -198,7 +200,14 @@ class Dialogue:
             refusal = replies.LOOP
         if refusal is not None:
             collector.close()
-            log.info("refused-data", id=mail.id, listener=envelope.listener, reply=str(refusal))
+            log.info(
+                "refused-data",
+                id=mail.id,
+                listener=envelope.listener,
+                client=envelope.client.address or envelope.peer,
+                sender=envelope.sender,
+                reply=str(refusal),
+            )
             return (replies.about(refusal, mail.id),) * each
         delivery = SmtpDelivery(
             envelope,

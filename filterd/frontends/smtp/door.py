@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from filterd.frontends import Filter
-from filterd.frontends.settings import Position, SmtpListener
+from filterd.frontends.settings import Position, SmtpListener, TlsUse
 from filterd.frontends.smtp.settings import Site, SmtpLimits
 from filterd.relay.hop import NextHop
 from filterd.settings import Networks
@@ -16,6 +16,8 @@ from filterd.settings import Networks
 
 @dataclass(frozen=True, slots=True)
 class Door:
+    """Raises ValueError when the listener asks for TLS and there is no certificate."""
+
     name: str  # Envelope.listener
     settings: SmtpListener
     limits: SmtpLimits
@@ -28,6 +30,8 @@ class Door:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trusted", self.settings.trust)
+        if self.tls is None and (self.settings.tls is TlsUse.IMPLICIT or self.settings.require_tls):
+            raise ValueError(f"{self.name}: TLS is asked for, but tls.certificate is not set")
 
     @property
     def before_queue(self) -> bool:
