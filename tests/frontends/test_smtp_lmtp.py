@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from pathlib import Path
 
 from filterd.decision import Action
+from filterd.frontends.smtp import Site, SmtpLimits
+from filterd.frontends.smtp.server import SmtpServer
+from filterd.ids import new_id
 from filterd.reply import Reply
-from tests.frontends.smtp_kit import Hop, Sieve, serving
+from tests.frontends.smtp_kit import Client, Hop, Sieve, listener, on_both_loops, serving
 
 MESSAGE = b"Subject: hello\r\n\r\nbody\r\n"
 
@@ -58,3 +63,30 @@ def test_what_cannot_be_taken_is_said_to_each() -> None:
             assert (await client.ask("DATA")).startswith("503 ")
 
     asyncio.run(run())
+
+
+def test_a_unix_socket_is_trusted_as_its_file_is(tmp_path: Path) -> None:
+    async def run() -> None:
+        path = str(tmp_path / f"lmtp-{new_id()}")
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(path)
+        listening.listen()
+        hop, sieve = Hop(), Sieve()
+        server = SmtpServer(
+            listener(listen=f"unix:{path}", lmtp=True),
+            limits=SmtpLimits(),
+            site=Site("mx.example.org", frozenset(("example.org",))),
+            hop=hop,
+            filter=sieve,
+        )
+        await server.start([listening])
+        client = Client(*await asyncio.open_unix_connection(path))
+        await client.reply()
+        assert "XFORWARD" in await client.ask("LHLO client.example")
+        assert (await client.mail(MESSAGE, "x@elsewhere.example")).startswith("250 ")
+        assert sieve.seen[0][0].peer is None
+        assert b"from client.example (unknown [unknown])" in hop.delivered[0].content
+        await client.close()
+        await server.drain(5)
+
+    on_both_loops(run)
