@@ -31,7 +31,7 @@ def author_domains(raw: bytes, headers: Headers) -> tuple[str, ...]:
     for field in fields[:_MAX_FIELDS]:
         _add(domains, field.raw_text)
         if b"\r" in field.value.replace(b"\r\n", b""):
-            for piece in field.value.split(b"\r"):
+            for piece in field.value.split(b"\r", _MAX_FIELDS):
                 _add(domains, piece.decode("utf-8", "replace"))
     for text in _hidden(raw, headers):
         _add(domains, text)

@@ -116,18 +116,22 @@ def _codec(label: str) -> str | None:
     return _WIDER.get(info.name, info.name) if usable else None
 
 
-def decode(content: bytes, declared: str = "", *, html: bool = False) -> tuple[str, Defect | None]:
-    """The text of `content`; with `html`, a meta element may declare the charset where the header did not."""
+def decode(content: bytes, declared: str = "", *, html: bool = False, guess: bool = False) -> tuple[str, Defect | None]:
+    """The text of `content`.
+
+    With `html`, a meta element may declare the charset where the header did not. With `guess`, one that cannot be
+    known is guessed, at the price of a millisecond; else it is taken for windows-1252.
+    """
     if content.isascii() and declared.lower() in _PLAIN:
         text = content.decode("ascii")
         return (text.replace("\0", "") if "\0" in text else text), None
     if html and not declared and (meta := _META.search(content, 0, 1_024)):
         declared = meta[1].decode("ascii", "replace")
-    text, defect = _decode(content, declared)
+    text, defect = _decode(content, declared, guess)
     return _clean(text), defect
 
 
-def _decode(content: bytes, declared: str) -> tuple[str, Defect | None]:
+def _decode(content: bytes, declared: str, guess: bool) -> tuple[str, Defect | None]:
     for mark, marked in _BOMS:
         if content.startswith(mark):
             return content.decode(marked, "replace"), None
@@ -141,7 +145,7 @@ def _decode(content: bytes, declared: str) -> tuple[str, Defect | None]:
                 continue
     if trusted is not None:
         return content.decode(trusted, "replace"), Defect.BAD_CHARACTERS
-    return content.decode(_guess(content), "replace"), Defect.UNKNOWN_CHARSET
+    return content.decode(_guess(content) if guess else "cp1252", "replace"), Defect.UNKNOWN_CHARSET
 
 
 def _guess(content: bytes) -> str:

@@ -78,31 +78,30 @@ def decode_uu(raw: bytes) -> Decoded:
     files = uu_files(raw, 1)
     if files:
         return files[0][1], _NONE
-    content, clean = _uu_lines(raw, 0)
+    content, clean = _uu_lines(raw)
     return content, _NONE if clean else frozenset({Defect.UU_JUNK})
 
 
 def uu_files(raw: bytes, most: int) -> list[tuple[str, bytes]]:
     """Names and contents of files uuencoded in running text."""
     files: list[tuple[str, bytes]] = []
-    for match in _UU_BEGIN.finditer(raw):
-        if len(files) >= most:
-            break
-        if match[0].startswith(b"begin-"):
-            end = raw.find(b"\n====", match.end())
-            content = decode_base64(raw[match.end() : end if end >= 0 else len(raw)])[0]
-        else:
-            content = _uu_lines(raw, match.end())[0]
-        files.append((match[1].decode("utf-8", "replace").strip(), content))
+    begin = _UU_BEGIN.search(raw)
+    while begin is not None and len(files) < most:
+        is_base64 = begin[0].startswith(b"begin-")
+        end = raw.find(b"\n====" if is_base64 else b"\nend", begin.end() - 1)
+        end = len(raw) if end < 0 else end
+        lines = raw[begin.end() : end]
+        content = decode_base64(lines)[0] if is_base64 else _uu_lines(lines)[0]
+        files.append((begin[1].decode("utf-8", "replace").strip(), content))
+        begin = _UU_BEGIN.search(raw, end)
     return files
 
 
-def _uu_lines(raw: bytes, start: int) -> tuple[bytes, bool]:
-    """Decode from `start` to the `end` line; a bad line is skipped."""
+def _uu_lines(lines: bytes) -> tuple[bytes, bool]:
+    """Decode line by line; a bad line is repaired or skipped."""
     out: list[bytes] = []
     clean = True
-    end = raw.find(b"\nend", start)
-    for line in raw[start : end if end >= 0 else len(raw)].split(b"\n"):
+    for line in lines.split(b"\n"):
         line = line.rstrip(b"\r")
         if not line:
             continue

@@ -18,6 +18,7 @@ from filterd.value import Value
 MAX_LINKS = 1_000
 MAX_SEEN = 20_000  # URLs looked at, however many of them are the same
 MAX_ANCHOR = 500
+_MAX_IN_TEXT = 4_096  # characters of a URL in running text
 
 HOSTLESS = (
     "javascript",
@@ -98,8 +99,9 @@ def text_urls(text: str) -> Iterator[str]:
         start, prefix = _begin(lowered, match)
         if start is None:
             continue
-        stop = _END.search(text, match.end())
-        end = min(stop.start() if stop else len(text), match.end() + 4_096)
+        limit = match.end() + _MAX_IN_TEXT
+        stop = _END.search(text, match.end(), limit)
+        end = stop.start() if stop else limit
         url = _trim(text[start:end])
         position = start + len(url)
         if position > match.end():

@@ -22,6 +22,7 @@ from filterd.mail.shape import ContentType, Shape, shape_of
 MAX_DEPTH = 50
 MAX_PARTS = 1_000
 _MAX_BOUNDARIES = 4  # read for one multipart
+_GUESSES = 50  # parts whose charset is guessed if need be
 _LOOKS = 32  # how many times the message's size may be looked at, all readings together
 
 _BARE_CR = re.compile(rb"\r(?!\n)")
@@ -103,6 +104,8 @@ def read_parts(raw: bytes, headers: Headers) -> tuple[tuple[Part, ...], frozense
         entity = stack.pop()
         known = Headers(*entity.span[:3]) if walk.parts else headers
         stack.extend(reversed(_read(walk, entity, known)))
+    for part in walk.parts[:_GUESSES]:
+        part.guess = True
     return tuple(walk.parts[:MAX_PARTS]), frozenset(walk.defects)
 
 

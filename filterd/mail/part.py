@@ -45,6 +45,7 @@ class Part:
         self.name = filenames.worst(shape.names)
         self.children = 0
         self.alternative = alternative  # one of several readings of the same bytes, and not the likeliest
+        self.guess = False  # may the charset be guessed, which takes a millisecond?
         self._buffer, self._start, self._end = span
 
     def __repr__(self) -> str:
@@ -71,7 +72,7 @@ class Part:
 
     @cached_property
     def _text(self) -> tuple[str, Defect | None]:
-        return decode(self.content[:MAX_TEXT], self.charset, html=self.is_html)
+        return decode(self.content[:MAX_TEXT], self.charset, html=self.is_html, guess=self.guess)
 
     @property
     def characters(self) -> str:

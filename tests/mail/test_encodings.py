@@ -87,7 +87,7 @@ def test_charsets(content: bytes, declared: str, text: str) -> None:
 
 def test_an_undeclared_charset_is_guessed() -> None:
     russian = "Сегодня хорошая погода, и мы идём гулять в парк всей семьёй. " * 5
-    assert charsets.decode(russian.encode("cp1251"))[0] == russian
+    assert charsets.decode(russian.encode("cp1251"), guess=True)[0] == russian
 
 
 def test_html_may_declare_its_charset_itself() -> None:

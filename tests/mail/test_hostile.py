@@ -79,6 +79,14 @@ HOSTILE: dict[str, tuple[bytes, str | None]] = {
     "quotes": (HEAD + b'Content-Type: text/plain; name="' + b'\\"' * 30_000 + b"\n\nx", None),
     "encoded-words": (b"Subject: " + b"=?utf-8?q?a?= " * 7_000 + b"\n\n", None),
     "open-encoded-words": (b"Subject: " + b"=?utf-8?q?" * 10_000 + b"\n\n", None),
+    "unknown-charsets-in-words": (
+        b"".join(b"X%d: " % n + b"=?x?q?=FF?= =?y?q?=FE?= " * 500 + b"\n" for n in range(40)) + b"\n",
+        None,
+    ),
+    "unknown-charsets-in-parts": (
+        HEAD + b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\n\xcf\xf0\xe8\xe2\xe5\xf2 \n" * 900,
+        "unknown-charset",
+    ),
     "qp-spaces": (
         HEAD + b"Content-Transfer-Encoding: quoted-printable\n\n=" + b" " * 500_000 + b"x",
         "qp-junk",
@@ -104,6 +112,7 @@ HOSTILE: dict[str, tuple[bytes, str | None]] = {
         + b"--a399\n\nx\n" * 20_000,
         "duplicate-boundary",
     ),
+    "bare-cr-in-from": (b"From: " + b"\r" * 500_000 + b"\n\nx", "bare-cr"),
     "bare-cr": (b"Subject: a\r" * 50_000 + b"\n\nx", "bare-cr"),
     "colons": (b"a " * 300_000 + b"\n\nx", "no-colon"),
     "uu": (TEXT + b"begin 644 a\n" * 20_000, None),
