@@ -152,8 +152,8 @@ class Sqlite:
         total = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
         surplus = min(pages, free - total // 10)
         if surplus > 0:
-            # one page for each row that is fetched
-            connection.exec_driver_sql(f"PRAGMA incremental_vacuum({surplus})").fetchall()
+            # A script, for `execute` stops after the first page. It ends the transaction and is one itself.
+            connection.connection.cursor().executescript(f"PRAGMA incremental_vacuum({surplus})")
         return max(surplus, 0)
 
     def optimise(self, connection: Connection) -> None:

@@ -47,4 +47,7 @@ class Lock:
         return cls(Path(url.database).parent)
 
     def release(self) -> None:
-        os.close(self._file)
+        """Also the second time."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

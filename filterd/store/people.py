@@ -75,7 +75,7 @@ class People:
         with self._database.read() as connection:
             return _person(connection, fold(name))
 
-    def list(self) -> list[Person]:
+    def everybody(self) -> list[Person]:
         with self._database.read() as connection:
             names = connection.execute(select(people.c.name).order_by(people.c.name)).scalars().all()
             return [one for name in names if (one := _person(connection, name))]

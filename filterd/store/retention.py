@@ -8,6 +8,7 @@ limit ever goes by age: see `schema` on keys.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ class Expired(Value):
 def expire(database: Database, settings: RetentionSettings, now: int, budget: float, grace: float) -> Expired:
     """See the module. `now` in milliseconds, `budget` and `grace` in seconds."""
     ends = time.monotonic() + budget
-    went = {"items": 0, "records": 0, "bodies": 0, "pages": 0}
+    went: Counter[str] = Counter()
     for name, bite in _Expiry(database, settings, now, grace).bites():
         took = 1
         while took:
@@ -67,7 +68,7 @@ class _Expiry:
         self._deleted_before = now - int(grace * 1000)
 
     def bites(self) -> Iterator[tuple[str, Bite]]:
-        """Everything that can go, in order, under the name of its count; each until it takes nothing."""
+        """Everything that can go, in order, and under which name its rows are counted, if they are."""
         for klass in QuarantineClass:
             own, of_class = self._settings.classes.get(klass), items.c.klass == klass.value
             cutoff = self._key(self._settings.age(klass))
@@ -82,10 +83,10 @@ class _Expiry:
                 "items",
                 self._over(items.c.open == 1, func.sum(items.c.stored), self._settings.size, _stored),
             )
-        yield "bodies", self._deleted_bodies
+        yield "", self._deleted_bodies
         yield "records", self._old_records
-        yield "bodies", self._kept_messages
-        yield "bodies", self._small_things
+        yield "", self._kept_messages
+        yield "", self._small_things
         yield "pages", lambda connection: (self._dialect.give_back(connection, PAGES), 0)
 
     def _key(self, age: float) -> int:
@@ -131,7 +132,7 @@ class _Expiry:
         )
         chosen = connection.execute(select(items.c.key, items.c.body).where(old).limit(BITE)).all()
         connection.execute(update(items).where(items.c.key.in_([key for key, _ in chosen])).values(body=None))
-        return len(chosen), _drop_bodies(connection, {body for _, body in chosen}) - len(chosen)
+        return len(chosen), _drop_bodies(connection, {body for _, body in chosen})
 
     def _old_records(self, connection: Connection) -> tuple[int, int]:
         last = self._last_record(connection)
@@ -162,7 +163,7 @@ class _Expiry:
         old = and_(records.c.body.is_not(None), records.c.key < self._key(self._settings.message))
         chosen = connection.execute(select(records.c.key, records.c.body).where(old).limit(RECORDS)).all()
         connection.execute(update(records).where(records.c.key.in_([key for key, _ in chosen])).values(body=None))
-        return len(chosen), _drop_bodies(connection, {body for _, body in chosen}) - len(chosen)
+        return len(chosen), _drop_bodies(connection, {body for _, body in chosen})
 
     def _small_things(self, connection: Connection) -> tuple[int, int]:
         connection.execute(delete(marks).where(marks.c.expires < self._now))

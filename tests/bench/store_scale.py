@@ -37,10 +37,36 @@ from filterd.store.rows import squeeze
 
 DAYS = 30
 GROUP = 200
-WORDS = (
-    "invoice offer your account meeting payment update order important security delivery free weekly report "
-    "password team photos question price winner prize urgent newsletter summer party draft contract bank"
-).split()
+WORDS = [
+    "invoice",
+    "offer",
+    "your",
+    "account",
+    "meeting",
+    "payment",
+    "update",
+    "order",
+    "important",
+    "security",
+    "delivery",
+    "free",
+    "weekly",
+    "report",
+    "password",
+    "team",
+    "photos",
+    "question",
+    "price",
+    "winner",
+    "prize",
+    "urgent",
+    "newsletter",
+    "summer",
+    "party",
+    "draft",
+    "contract",
+    "bank",
+]
 RULES = [f"RULE_{number:03}" for number in range(300)]
 BODY = b"From: a@b\r\n\r\n" + b"A body of a usual size, with words. " * 140
 
@@ -97,7 +123,7 @@ def holding(record: Record, data: bytes) -> Holding:
 
 
 def make(stamp: float) -> Record:
-    names = random.sample(RULES, 9) + ["ALWAYS"]
+    names = [*random.sample(RULES, 9), "ALWAYS"]
     findings = tuple(Finding(name, 100, "A sentence about it.", "evidence", "rules/x.yaml:1") for name in names)
     subject = " ".join(random.choices(WORDS, k=6)) + f" {random.getrandbits(24):x}"
     sender = f"{random.choice(WORDS)}{random.getrandbits(16)}@{random.choice(WORDS)}{random.getrandbits(10)}.example"
