@@ -167,7 +167,7 @@ class Message:
             found.add(Defect.BAD_DATE)
         if self.headers.first("from") and len(self.author_domains) != 1:
             found.add(Defect.BAD_ADDRESS)
-        return tuple(sorted(found))
+        return tuple(sorted(defect.value for defect in found))
 
     @cached_property
     def ambiguous(self) -> bool:
