@@ -1,0 +1,110 @@
+"""The same store on PostgreSQL: a server of the test's own, two nodes at once."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from filterd.decision import Action
+from filterd.store import HistoryFilter, ItemState, QuarantineFilter, RetentionSettings, Store
+from tests.peers import require
+from tests.store.stored import SPAM, held, make_record
+
+pytestmark = pytest.mark.peer("postgresql")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A database on a server that lives as long as this module's tests."""
+    if importlib.util.find_spec("psycopg") is None:
+        missing = "psycopg is not installed (pip install 'filterd[postgres]')"
+        pytest.fail(missing) if os.environ.get("FILTERD_REQUIRE_PEERS") == "1" else pytest.skip(missing)
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    bin_ = (installed[-1] if installed else require("initdb", "postgresql")).parent
+    folder = Path(tempfile.mkdtemp(prefix="filterd-pg-"))
+    who = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
+    if who:
+        shutil.chown(folder, who)
+
+    def run(program: str, *arguments: str) -> None:
+        subprocess.run([bin_ / program, *arguments], user=who, check=True, stdout=subprocess.DEVNULL, cwd=folder)
+
+    run("initdb", "-D", str(folder / "data"), "-A", "trust", "-E", "UTF8", "-N")
+    settings = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+    run("pg_ctl", "-D", str(folder / "data"), "-o", settings, "-l", str(folder / "log"), "-w", "start")
+    try:
+        run("createdb", "-h", str(folder), "filterd")
+        yield f"postgresql+psycopg://{who or ''}@/filterd?host={folder}"
+    finally:
+        run("pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def nodes(url: str) -> Iterator[tuple[Store, Store]]:
+    pair = Store.open(url, RetentionSettings(keep="message")), Store.open(url)
+    yield pair
+    for store in pair:
+        store.close()
+
+
+def test_a_store_on_postgresql(nodes: tuple[Store, Store]) -> None:
+    store, other = nodes
+
+    async def fill() -> list[tuple[str, ...]]:
+        records = (
+            make_record(id=f"R{n:03}", subject=f"Offer\0 {n}", sender=f"s{n % 3}@x.example", findings=(f"F{n % 5}",))
+            for n in range(60)
+        )
+        holds = [nodes[n % 2].hold(one, SPAM + b"%d" % n, held()) for n, one in enumerate(records)]
+        passed = [make_record(id=f"P{n}", action=Action.ACCEPT, subject="Ünï 100%_") for n in range(30)]
+        for n, record in enumerate(passed):
+            nodes[n % 2].write(record, b"Subject: x\r\n\r\nbody %d" % n)
+        ids = await asyncio.gather(*holds)
+        await store.flush()
+        await other.flush()
+        return ids
+
+    ids = [one for some in asyncio.run(fill()) for one in some]
+    assert len(set(ids)) == 60
+    (again,) = asyncio.run(other.hold(make_record(sender="s0@x.example"), SPAM + b"0", held()))
+    assert again == ids[0]
+    assert len(list(store.quarantine.each())) == 60
+    assert len(list(store.quarantine.each(QuarantineFilter(finding="F2", sender="s2@x.example")))) == 4
+    assert len(list(store.quarantine.each(QuarantineFilter(text="offer\ufffd 1", recipient="example.org")))) == 11
+    assert len(list(store.history.each(HistoryFilter(text="üNÏ 100%_")))) == 30
+    assert not list(store.history.each(HistoryFilter(text="ünï 100%%")))
+    assert len(store.history.find(HistoryFilter(action=Action.ACCEPT), limit=7).rows) == 7
+    assert other.history.raw("P7") == b"Subject: x\r\n\r\nbody 7"
+    assert store.quarantine.raw(ids[7]) == SPAM + b"7"
+    assert sum(one.count for one in store.stats()[1]) == 91
+    assert store.health() is None
+
+    claim = store.quarantine.claim_for_release(ids[1], "ann")
+    assert claim
+    assert other.quarantine.claim_for_release(ids[1], "bob") is None
+    assert store.quarantine.released(claim, "250 ok")
+    assert set(other.quarantine.delete(ids[2:10], "bob")) == set(ids[2:10])
+    states = {item.id: item.state for item in store.quarantine.each(QuarantineFilter(states=tuple(ItemState)))}
+    assert states[ids[1]] is ItemState.RELEASED
+    assert states[ids[2]] is ItemState.DELETED
+
+    async def remember() -> None:
+        assert await store.delivered("d", "s", ["a"]) == frozenset()
+        await other.remember_delivered("d", "s", ["a"])
+        assert await store.delivered("d", "s", ["a", "b"]) == {"a"}
+        assert sorted([await store.spend_mark("m", 9e9), await other.spend_mark("m", 9e9)]) == [False, True]
+
+    asyncio.run(remember())
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=200)
+    assert store.expire(later, budget=60).items == 60
+    assert not list(store.history.each())
