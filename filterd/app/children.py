@@ -24,8 +24,9 @@ BACKOFF = (0.0, 1.0, 5.0, 15.0, 60.0)
 class Child:
     """One supervised process."""
 
-    def __init__(self, name: str, module: str, arguments: Sequence[str]) -> None:
+    def __init__(self, name: str, module: str, arguments: Sequence[str], descriptors: Sequence[int] = ()) -> None:
         self.name = name
+        self._descriptors = tuple(descriptors)  # open in the child too, under the same numbers
         self._command = (sys.executable, "-m", module, *arguments)
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
@@ -64,7 +65,9 @@ class Child:
         while True:
             await asyncio.sleep(BACKOFF[min(self._falls, len(BACKOFF) - 1)])
             started = loop.time()
-            self._process = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.PIPE)
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=asyncio.subprocess.PIPE, pass_fds=self._descriptors
+            )
             code = await self._process.wait()
             self._falls = 1 if loop.time() - started > STEADY else self._falls + 1
             log.error("child-ended", child=self.name, code=code)

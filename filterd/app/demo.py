@@ -13,6 +13,7 @@ import asyncio
 import base64
 import datetime
 import email.utils
+import secrets
 import smtplib
 import socket
 from collections.abc import AsyncIterator
@@ -28,6 +29,7 @@ from filterd.config.load import load
 from filterd.frontends.settings import Address
 from filterd.record import Record
 from filterd.sources import wire_form
+from filterd.store import Person, Role
 from filterd.yamlfile import parse_document
 
 _EICAR = b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -39,6 +41,7 @@ state: {state}
 listeners:
   - {{protocol: smtp, listen: "{smtp}", relay: "maildir:{maildir}"}}
   - {{protocol: http, listen: "{http}"}}
+  - {{protocol: web, listen: "{web}"}}
 dns: {{servers: ["{dns}"]}}
 policies:
   - {{name: strict, recipients: [info@example.org], thresholds: {{tag: 1.0, quarantine: 2.0}}}}
@@ -63,6 +66,8 @@ class Demo:
     config: Path
     maildir: Path
     http: Address
+    web: Address
+    link: str  # logs in once
 
 
 @asynccontextmanager
@@ -70,14 +75,14 @@ async def running(folder: Path) -> AsyncIterator[Demo]:
     """The service, in `folder`. Raises what starting it raises."""
     script = _script()
     server, dns = await NameServer.start(script["zone"])
-    demo_config, maildir, (smtp, http) = folder / "filterd.yaml", folder / "Maildir", _free_addresses(2)
-    text = _CONFIG.format(state=folder / "state", smtp=smtp, http=http, maildir=maildir, dns=dns)
+    demo_config, maildir, (smtp, http, web) = folder / "filterd.yaml", folder / "Maildir", _free_addresses(3)
+    text = _CONFIG.format(state=folder / "state", smtp=smtp, http=http, web=web, maildir=maildir, dns=dns)
     demo_config.write_text(text)
     service = Service(load(demo_config), lambda: load(demo_config))
     try:
         await service.start()
         try:
-            yield Demo(service, demo_config, maildir, http)
+            yield Demo(service, demo_config, maildir, http, web, f"http://{web}/link/{_one_time(service)}")
         finally:
             await service.stop()
     finally:
@@ -97,6 +102,14 @@ async def send_all(demo: Demo) -> AsyncIterator[Sent]:
         known = next((record for name, record in records.items() if name.encode() in raw), None)
         yield Sent(mail["about"], reply, known)
         records.clear()
+
+
+def _one_time(service: Service) -> str:
+    """An administrator of the quarantine pages, and the secret of a link that lets them in once."""
+    secret = secrets.token_urlsafe(32)
+    service.store.people.add(Person(name="demo", role=Role.ADMIN), by="demo")
+    service.store.people.add_link("demo", secret, 86_400.0, by="demo")
+    return secret
 
 
 def _send(address: Address, host: dict[str, str], mail: dict[str, Any], raw: bytes) -> str:

@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 
+from filterd.app.children import Child
 from filterd.app.hops import Hops
 from filterd.config.model import Config
 from filterd.frontends import Filter
@@ -77,6 +78,38 @@ class HttpEntrance:
 
     async def drain(self) -> None:
         """An answer takes less time than the shutdown around it."""
+
+
+class WebEntrance:
+    """A web listener: a process of its own, which is given the sockets. Another configuration is another process."""
+
+    def __init__(self, name: str, config: str | None, children: set[Child]) -> None:
+        self._name = name
+        self._config = [config] if config else []
+        self._children = children  # all of them, for the health of the service
+        self._sockets: list[socket.socket] = []
+        self._child: Child | None = None
+
+    async def start(self, sockets: list[socket.socket]) -> None:
+        self._sockets = sockets
+        descriptors = [one.fileno() for one in sockets]
+        numbers = ",".join(str(one) for one in descriptors)
+        self._child = Child(self._name, "filterd.app.web", [numbers, *self._config], descriptors)
+        self._children.add(self._child)
+        self._child.start()
+
+    def adapt(self, listener: AnyListener) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Its sockets stay with the process until that has ended."""
+
+    async def drain(self) -> None:
+        if self._child is not None:
+            await self._child.stop()
+            self._children.discard(self._child)
+        for one in self._sockets:
+            one.close()
 
 
 def site_of(config: Config) -> Site:

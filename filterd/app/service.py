@@ -21,7 +21,7 @@ from filterd.app.build import asker, pooled
 from filterd.app.children import Child
 from filterd.app.control import Control
 from filterd.app.doors import Door, Doors
-from filterd.app.entrances import HttpEntrance, SmtpEntrance
+from filterd.app.entrances import HttpEntrance, SmtpEntrance, WebEntrance
 from filterd.app.health import Health, Level, Vitals, conclude, report
 from filterd.app.hops import Hops
 from filterd.app.logs import message_line, set_up
@@ -32,7 +32,7 @@ from filterd.config.load import Loaded
 from filterd.engine.engine import Engine
 from filterd.engine.pool import PoolError
 from filterd.frontends.http import Answer
-from filterd.frontends.settings import AnyListener, HttpListener, SmtpListener
+from filterd.frontends.settings import AnyListener, HttpListener, SmtpListener, WebListener
 from filterd.net import Dns
 from filterd.record import Record
 from filterd.store import QuarantineClass, Store, StoreError
@@ -57,6 +57,7 @@ class Service:
         self._hops = Hops()
         self._doors = Doors(inherited())
         self._children: list[Child] = []
+        self._web: set[Child] = set()
         self._reloading = asyncio.Lock()
         self._reload_failed: str | None = None
         self.metrics = Metrics(self._gauges)
@@ -163,6 +164,9 @@ class Service:
             return SmtpEntrance(name, listener, lambda: self.loaded.config, self.engine, self._hops)
         if isinstance(listener, HttpListener):
             return HttpEntrance({"/healthy": self._healthy, "/metrics": self._scraped})
+        if isinstance(listener, WebListener):
+            document = self.loaded.document
+            return WebEntrance(name, str(document.file) if document else None, self._web)
         raise SocketError(f"{name}: this version of filterd has no {listener.protocol} listener")
 
     def _recorded(self, record: Record) -> None:
@@ -185,7 +189,7 @@ class Service:
                 bypass=self._bypass.said(),
                 enforcing=config.enforce,
                 undelivered=undelivered,
-                children_down=[child.name for child in self._children if not child.steady],
+                children_down=[child.name for child in (*self._children, *self._web) if not child.steady],
                 reload_failed=self._reload_failed,
             )
         )

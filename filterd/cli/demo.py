@@ -70,6 +70,8 @@ async def _run(folder: Path, once: bool) -> None:
             f"See more: filterd quarantine list -c {demo.config}",
             f"          filterd history find -c {demo.config}",
             f"          http://{demo.http}/metrics",
+            f"The quarantine page: http://{demo.web}/quarantine",
+            f"Log in, once, by:    {demo.link}",
         ):
             console.print(Text(line), soft_wrap=True)
         if not once:

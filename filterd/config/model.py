@@ -16,6 +16,7 @@ from filterd.classifier import ModelSettings
 from filterd.engine.settings import EngineSettings, OnError, WorkLimits
 from filterd.frontends.settings import AnyListener
 from filterd.frontends.smtp.settings import BareNewline, SmtpLimits
+from filterd.frontends.web.settings import WebSettings
 from filterd.mail.domains import to_ascii
 from filterd.net import DnsSettings
 from filterd.policy import Policies, PolicySettings, ThresholdSettings
@@ -140,6 +141,7 @@ class Config(Settings):
         90.0, gt=0, description="From the end of the data to our reply. Postfix gives up after 100 s."
     )
     on_error: OnError = Field(OnError.DEFER, description="What happens to mail during an outage of ours.")
+    web: WebSettings = Field(WebSettings(), description="The quarantine pages.")
     retention: RetentionSettings = Field(RetentionSettings(), description="How long what is kept.")
     log: LogSettings = Field(LogSettings(), description="The log goes to stderr, one line for each message.")
 

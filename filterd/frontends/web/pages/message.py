@@ -1,0 +1,61 @@
+"""One held message: why it is here, who vouches for it, and what is in it."""
+
+from __future__ import annotations
+
+from starlette.responses import HTMLResponse, Response
+
+from filterd.frontends.web import preview, rights
+from filterd.frontends.web.pages.quarantine import theirs
+from filterd.frontends.web.view import changes
+from filterd.frontends.web.visit import NotFound, Visit
+from filterd.store import QuarantineFilter
+
+SANDBOX = "sandbox; default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+VIEWS = ("text", "html", "headers", "source")
+OTHERS = 6  # of the same sender
+
+
+def show(visit: Visit) -> Response:
+    item = theirs(visit, visit.request.path_params["id"])
+    store, view = visit.site.store, visit.asked("view")
+    raw = store.quarantine.raw(item.id)
+    message = preview.read(raw) if raw is not None else None
+    record = store.history.show(item.record)
+    same = QuarantineFilter(mine=rights.scope(visit.person), sender=item.sender)
+    others = [one for one in store.quarantine.find(same, OTHERS) if one.id != item.id] if item.sender else []
+    return visit.render(
+        "message.html",
+        item=item,
+        record=record,
+        own=rights.own(visit.person, [one.recipient for one in record.decisions]) if record else [],
+        changes=changes(record) if record else [],
+        message=message,
+        view=view if view in VIEWS else "text",
+        preview=preview,
+        raw=raw,
+        others=others[: OTHERS - 1],
+        lines=store.audit.find(item.id, 20),
+        may_release=rights.may_release(visit.person, item.klass, visit.site.settings),
+    )
+
+
+def html(visit: Visit) -> Response:
+    """The message's HTML, tamed, for a frame whose sandbox would allow nothing anyway."""
+    item = theirs(visit, visit.request.path_params["id"])
+    raw = visit.site.store.quarantine.raw(item.id)
+    if raw is None:
+        raise NotFound
+    headers = {"Content-Security-Policy": SANDBOX, "X-Frame-Options": "SAMEORIGIN"}
+    return HTMLResponse(preview.html(preview.read(raw)), headers=headers)
+
+
+def download(visit: Visit) -> Response:
+    """The message as it came, as a file; mail with a virus is not handed out to users."""
+    item = theirs(visit, visit.request.path_params["id"])
+    raw = visit.site.store.quarantine.raw(item.id)
+    if raw is None or not rights.may_release(visit.person, item.klass, visit.site.settings):
+        raise NotFound
+    visit.site.store.audit.write(visit.by, "downloaded", item.id)
+    name = "".join(char for char in item.id if char.isalnum())
+    headers = {"Content-Disposition": f'attachment; filename="{name}.eml"'}
+    return Response(raw, headers=headers, media_type="message/rfc822")

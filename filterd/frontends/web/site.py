@@ -1,0 +1,39 @@
+"""Site: what the pages stand on, made once by the process that serves them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from filterd.frontends.web.attempts import Attempts
+from filterd.frontends.web.settings import WebSettings
+from filterd.store import Store
+
+Learn = Callable[[bytes, str, str], str]  # (message, "spam" or "ham", who) -> one sentence; blocks
+
+
+@dataclass(frozen=True)
+class Site:
+    """`secret` signs; `secure` says that people come by TLS; without `learn` nobody is offered to teach."""
+
+    store: Store
+    secret: bytes
+    settings: WebSettings = WebSettings()
+    hostname: str = "localhost"
+    secure: bool = False
+    learn: Learn | None = None
+    attempts: Attempts = field(default_factory=Attempts)
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie's name; with TLS a browser takes it from nobody else (RFC 6265bis, 4.1.3.2)."""
+        return "__Host-filterd" if self.secure else "filterd"
+
+    def sign(self, purpose: str, text: str) -> str:
+        """128 bits that only this site can make."""
+        return hmac.new(self.secret, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    def signed(self, purpose: str, text: str, mark: str) -> bool:
+        return hmac.compare_digest(self.sign(purpose, text).encode(), mark.encode("utf-8", "replace"))
