@@ -86,7 +86,7 @@ def _case(place: Place, hits: bool, folder: Path) -> Case | None:
         return Case(
             place,
             hits,
-            _mail(raw, given),
+            make_mail(raw, given),
             msgspec.convert(given.get("facts", {}), Facts),
             msgspec.convert(given.get("auth", {}), Authentication),
             tuple(Finding(str(name), 0) for name in given.get("found", ())),
@@ -118,7 +118,8 @@ def _file(name: str, place: Place, folder: Path) -> bytes | None:
         return None
 
 
-def _mail(raw: bytes, given: Mapping[str, Any]) -> Mail:
+def make_mail(raw: bytes, given: Mapping[str, Any]) -> Mail:
+    """A mail as a case describes it: the bytes, and what of CASE_KEYS is given about the transport."""
     message = Message(raw)
     address, name, helo = (given.get(key) for key in ("client", "client_name", "helo"))
     origin = Origin(address, name, helo, Source.REQUEST if address or name or helo else Source.UNKNOWN)

@@ -6,6 +6,7 @@ match crosses a line end, not even by a negated class. Raises PatternError, and 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
 
@@ -13,6 +14,7 @@ import re2
 
 MAX_PROGRAM = 20_000  # RE2 instructions: bounds the work for one character of text
 _MEMORY = 2 << 20  # bytes that one pattern's automaton may take
+_LINES = "(?m)"  # put before each pattern: `^` and `$` are line ends
 _CANARY = "filterd-canary-6f1d"
 
 
@@ -43,10 +45,11 @@ class _Filter(Protocol):
 def compile_linear(text: str, lines: bool) -> Linear:
     """The pattern, compiled; raises PatternError with RE2's words."""
     try:
-        compiled = cast(Linear, re2.compile(f"(?m:{text})", _options(lines)))  # type: ignore[no-untyped-call]
+        compiled = cast(Linear, re2.compile(f"{_LINES}{text}", _options(lines)))  # type: ignore[no-untyped-call]
     except re2.error as error:
         said = error.args[0] if error.args else ""
-        raise PatternError(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)) from error
+        said = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        raise PatternError(said.replace(_LINES, "", 1)) from error
     if compiled.programsize > MAX_PROGRAM:
         raise PatternError("it compiles to too large a program; repeat less")
     return compiled
@@ -66,17 +69,19 @@ class Shard:
     """Some patterns tried at once: their literals in one pass, then only those whose literals are there."""
 
     def __init__(self, patterns: Sequence[Linear], lines: bool) -> None:
-        self._filter = _filter(patterns, lines, _CANARY)
+        self._filter: _Filter | None = None
+        with contextlib.suppress(re2.error):
+            self._filter = _filter(patterns, lines, _CANARY)
         self._size = len(patterns)
 
     @property
     def works(self) -> bool:
-        """False when the literals outgrow RE2's memory: it then finds nothing, hence the canary."""
+        """False when the literals outgrow RE2's memory: it does not compile, or finds nothing, hence the canary."""
         return self._size in self.matches(_CANARY.encode())
 
     def matches(self, text: bytes) -> Sequence[int]:
         """Which patterns match somewhere in a UTF-8 text, by their positions."""
-        return self._filter.Match(text) or ()
+        return (self._filter.Match(text) if self._filter is not None else None) or ()
 
 
 def _filter(patterns: Sequence[Linear], lines: bool, *more: str) -> _Filter:

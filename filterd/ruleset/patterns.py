@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SHARD = 1000  # patterns in one filter: more make the automaton of literals outgrow its memory
 MAX_PATTERN = 4000  # characters
 MAX_MATCHES = 1000  # counted in one value
-TIME_LIMIT = 0.004  # seconds that a backtracking pattern may take on one value
+TIME_LIMIT = 0.002  # seconds that a backtracking pattern may take on one value
 EVIDENCE = 80  # characters of a match that a finding shows
 _SPACE = re.compile(r"\s+")
 

@@ -91,7 +91,7 @@ def clean(field: Field, values: tuple[Any, ...]) -> tuple[Any, ...]:
     if not values or not field.textual:
         return values[:MAX_VALUES]
     if field.kind is Kind.TEXT:
-        return tuple(value[:MAX_TEXT] for value in values[:1])
+        return tuple(value[:MAX_TEXT].replace("\r\n", "\n") for value in values[:1])
     room, kept = MAX_ALL, []
     for value in values[:MAX_VALUES]:
         text = value[: min(MAX_TEXT, room)]
