@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filterd.frontends.smtp.data import Collector, MappedMessage, Memory, Trouble
+from filterd.frontends.smtp.data import Collector, Trouble
+from filterd.frontends.spool import MappedMessage, Memory
 
 ENDINGS = json.loads((Path(__file__).parents[1] / "data" / "smuggling_endings.json").read_text())
 

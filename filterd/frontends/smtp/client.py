@@ -7,13 +7,12 @@ one mail and only tells, for then it is the trusted peer itself that hands the m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from filterd.frontends.smtp.commands import Path
 from filterd.frontends.smtp.door import Caller
 from filterd.frontends.smtp.identity import Said
 from filterd.frontends.smtp.settings import Site
-from filterd.mail.domains import to_ascii
 from filterd.mail.envelope import Direction, Origin, Source
 from filterd.relay.hop import Handover
 
@@ -78,9 +77,7 @@ class Client:
         origin = self.origin
         local = self.xforward is not None and self.xforward.local
         known_to_be_ours = site.internal.hold(origin.address if origin.known else self.caller.speaker)
-        if not (self.user or local or known_to_be_ours):
-            return Direction.INBOUND
-        return Direction.INTERNAL if all(map(_Ours(site.domains), recipients)) else Direction.OUTBOUND
+        return site.direction(recipients, from_us=bool(self.user) or local or known_to_be_ours)
 
     @property
     def _session_origin(self) -> Origin:
@@ -93,22 +90,10 @@ class Client:
         return Origin(self.caller.speaker, None, self.helo or None, source)
 
 
-class _Ours:
-    """Is this domain one of ours? Asked with a lower-case domain; "" is a bare local part, which is."""
-
-    def __init__(self, domains: Collection[str]) -> None:
-        self._domains = domains
-
-    def __call__(self, domain: str) -> bool:
-        if not domain.isascii():
-            domain = to_ascii(domain) or "-"
-        return not domain or domain in self._domains
-
-
 def relayed(path: Path, site: Site) -> bool:
     """Does a stranger's recipient ask us to relay? RFC 5321 section 3.6; `postmaster` alone is ours."""
     if path.routed:
         return True
     if not path.domain:
         return path.local.lower() != "postmaster"
-    return not _Ours(site.domains)(path.domain)
+    return not site.owns(path.domain)

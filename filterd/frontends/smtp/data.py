@@ -10,14 +10,11 @@ goes to a file without a name.
 from __future__ import annotations
 
 import enum
-import mmap
-import tempfile
-from contextlib import suppress
 from pathlib import Path
-from typing import IO
+
+from filterd.frontends.spool import Memory, Spool
 
 _END = b"\r\n.\r\n"
-SPOOL_ABOVE = 1_000_000
 
 
 class Trouble(enum.StrEnum):
@@ -29,25 +26,6 @@ class Trouble(enum.StrEnum):
     STORAGE = "storage"
 
 
-class Memory:
-    """How much memory all messages that are being received share."""
-
-    __slots__ = ("limit", "taken")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.taken = 0
-
-
-class MappedMessage(mmap.mmap):
-    """A message in a file without a name, mapped for reading; `file` can be passed on by its descriptor."""
-
-    file: IO[bytes]
-
-    def fileno(self) -> int:
-        return self.file.fileno()
-
-
 class Collector:
     """One message being received."""
 
@@ -56,14 +34,10 @@ class Collector:
         self.size = 0  # of the message
         self.trouble: Trouble | None = None
         self._limit = limit
-        self._memory = memory
         self._normalize = normalize
-        self._spool = spool
+        self._spool = Spool(memory, spool)
         self._held = b"\r\n"  # the CRLF of the DATA command: a dot at the start is at the start of a line
         self._begun = False
-        self._store = bytearray()
-        self._file: IO[bytes] | None = None
-        self._mapped: tuple[memoryview, MappedMessage] | None = None
 
     def feed(self, chunk: bytes) -> bytes | None:
         """Take a chunk. None: more is needed; else the data has ended, and this is what followed it."""
@@ -84,26 +58,11 @@ class Collector:
 
     def message(self) -> bytes | memoryview:
         """The message, when there was no trouble: bytes, or a view of a MappedMessage. Raises OSError."""
-        if self._file is None:
-            return bytes(self._store)
-        self._file.flush()
-        mapped = MappedMessage(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        mapped.file = self._file
-        self._mapped = memoryview(mapped), mapped
-        return self._mapped[0]
+        return self._spool.message()
 
     def close(self) -> None:
         """Forget the message. A view that is still in use keeps its file until it is dropped."""
-        self._memory.taken -= len(self._store)
-        self._store = bytearray()
-        if self._mapped is not None:
-            with suppress(BufferError):
-                self._mapped[0].release()
-                self._mapped[1].close()
-            self._mapped = None
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._spool.close()
 
     def _add(self, piece: bytes) -> None:
         """A piece that ends neither within CRLF nor within CRLF-dot."""
@@ -124,21 +83,9 @@ class Collector:
         if self.size > self._limit:
             return self._fail(Trouble.SIZE)
         try:
-            self._keep(piece)
+            self._spool.write(piece)
         except OSError:
             self._fail(Trouble.STORAGE)
-
-    def _keep(self, piece: bytes) -> None:
-        if self._file is not None:
-            self._file.write(piece)
-            return
-        self._store += piece
-        self._memory.taken += len(piece)
-        if len(self._store) > SPOOL_ABOVE or self._memory.taken > self._memory.limit:
-            self._file = tempfile.TemporaryFile(dir=self._spool)  # noqa: SIM115  closed by close()
-            self._file.write(self._store)
-            self._memory.taken -= len(self._store)
-            self._store = bytearray()
 
     def _fail(self, trouble: Trouble) -> None:
         self.close()

@@ -21,13 +21,14 @@ from filterd.frontends.settings import TlsUse
 from filterd.frontends.smtp import commands, identity, replies
 from filterd.frontends.smtp.client import Client, relayed
 from filterd.frontends.smtp.commands import Path
-from filterd.frontends.smtp.data import Collector, Memory, Trouble
+from filterd.frontends.smtp.data import Collector, Trouble
 from filterd.frontends.smtp.delivery import SmtpDelivery, TraceLine
 from filterd.frontends.smtp.door import Caller, Door
 from filterd.frontends.smtp.identity import XCLIENT_ATTRIBUTES, XFORWARD_ATTRIBUTES, Said
 from filterd.frontends.smtp.settings import BareNewline
 from filterd.frontends.smtp.trace import loops, protocol_word, received_line
 from filterd.frontends.smtp.work import Work
+from filterd.frontends.spool import Memory
 from filterd.ids import new_id
 from filterd.mail.envelope import Envelope, Recipient
 from filterd.relay.hop import Handover, Transaction

@@ -21,11 +21,11 @@ from filterd.frontends.proxy import ProxyError, read_proxy
 from filterd.frontends.settings import SmtpListener, TlsUse
 from filterd.frontends.smtp import replies
 from filterd.frontends.smtp.admission import AbuseLog, Admission
-from filterd.frontends.smtp.data import Memory
 from filterd.frontends.smtp.dialogue import Traffic
 from filterd.frontends.smtp.door import Caller, Door
 from filterd.frontends.smtp.protocol import SmtpProtocol
 from filterd.frontends.smtp.settings import Site, SmtpLimits
+from filterd.frontends.spool import Memory
 from filterd.relay.hop import NextHop
 from filterd.reply import Reply
 

@@ -1,4 +1,4 @@
-"""SmtpLimits and Site: how much an SMTP listener takes, and what it knows of the site.
+"""SmtpLimits and Site: how much an SMTP or milter listener takes, and what it knows of the site.
 
 The listener itself is `filterd.frontends.settings.SmtpListener`.
 """
@@ -6,10 +6,13 @@ The listener itself is `filterd.frontends.settings.SmtpListener`.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pydantic import Field
 
+from filterd.mail.domains import to_ascii
+from filterd.mail.envelope import Direction
 from filterd.settings import Duration, Networks, Settings, Size
 
 
@@ -67,3 +70,15 @@ class Site:
     internal: Networks = field(default_factory=Networks)  # mail from here is outbound
     bare_newline: BareNewline = BareNewline.NORMALIZE
     deadline: float = 90.0  # seconds from the end of the data to our reply
+
+    def owns(self, domain: str) -> bool:
+        """Is this domain one of ours? Asked with a lower-case domain; "" is a bare local part, which is."""
+        if not domain.isascii():
+            domain = to_ascii(domain) or "-"
+        return not domain or domain in self.domains
+
+    def direction(self, domains: Iterable[str], *, from_us: bool) -> Direction:
+        """Of mail to these domains; `from_us`: of an authenticated user or a machine of ours."""
+        if not from_us:
+            return Direction.INBOUND
+        return Direction.INTERNAL if all(map(self.owns, domains)) else Direction.OUTBOUND

@@ -9,26 +9,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
-from filterd.engine.outcome import Fulfilment
+from filterd.engine.outcome import Delivery, Fulfilment, Outcome
 from filterd.frontends import Filter
 from filterd.frontends.smtp import replies
-from filterd.frontends.smtp.delivery import SmtpDelivery
 from filterd.mail.envelope import Envelope
 from filterd.reply import Reply
 
 log = structlog.get_logger("filterd.smtp")
 
 
+class Withdrawable(Delivery, Protocol):
+    def withdraw(self) -> None:
+        """From now on no copy goes out."""
+        ...
+
+
 class Work:
+    """`outcome` is what was concluded, from the time that it was."""
+
     def __init__(
         self,
         filter: Filter,
         envelope: Envelope,
         raw: bytes | memoryview,
-        delivery: SmtpDelivery,
+        delivery: Withdrawable,
         *,
         enforce: bool,
     ) -> None:
@@ -37,7 +45,7 @@ class Work:
         self._raw = raw
         self._delivery = delivery
         self._enforce = enforce
-        self._fulfilling = False
+        self.outcome: Outcome | None = None
         self._task: asyncio.Task[Fulfilment]
 
     def start(self, ended: Callable[[], None]) -> asyncio.Task[Fulfilment]:
@@ -47,22 +55,25 @@ class Work:
         return self._task
 
     async def answer(self, gone: asyncio.Future[None], deadline: float) -> tuple[Reply, ...]:
-        """One reply, with LMTP one per recipient, within `deadline` seconds or when `gone`."""
+        """One reply, with LMTP one per recipient; see `result`."""
+        return self._each(await self.result(gone, deadline))
+
+    async def result(self, gone: asyncio.Future[None], deadline: float) -> Fulfilment | Reply:
+        """What came of it within `deadline` seconds; the reply that says why not, when that passes or `gone`."""
         await asyncio.wait((self._task, gone), timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
         if self._task.done():
-            return self._each(self._result())
+            return self._result()
         log.warning("given-up", id=self._envelope.id, why="client left" if gone.done() else "deadline")
         self._delivery.withdraw()
-        if self._fulfilling:
+        if self.outcome is not None:
             self._task.add_done_callback(lambda task: self._result())
         else:
             self._task.cancel()
-        return self._each(replies.about(replies.TOO_LATE, self._envelope.id))
+        return replies.about(replies.TOO_LATE, self._envelope.id)
 
     async def _run(self) -> Fulfilment:
-        outcome = await self._filter.examine(self._envelope, self._raw, enforce=self._enforce)
-        self._fulfilling = True
-        return await self._filter.fulfil(outcome, self._raw, self._delivery)
+        self.outcome = await self._filter.examine(self._envelope, self._raw, enforce=self._enforce)
+        return await self._filter.fulfil(self.outcome, self._raw, self._delivery)
 
     def _result(self) -> Fulfilment | Reply:
         error = asyncio.CancelledError() if self._task.cancelled() else self._task.exception()
