@@ -25,11 +25,20 @@ def copies(
     """The copies that the decisions make: recipients whose copy is identical are one group."""
     groups: dict[tuple[Action, Edits], list[int]] = {}
     for position, decision in enumerate(decisions):
-        edited = Edits()
-        if decision.action.delivers:
-            edited = Edits(tuple(_added(record, decision, hostname)), tuple(strip))
+        edited = marked(record, decision, strip, hostname) if decision.action.delivers else Edits()
         groups.setdefault((decision.action, edited), []).append(position)
     return tuple(Copy(tuple(positions), action, edits) for (action, edits), positions in groups.items())
+
+
+def marked(record: Record, decision: Decision, strip: Sequence[HeaderSpan], hostname: str) -> Edits:
+    """How a message is marked that this decision is about."""
+    return Edits(tuple(_added(record, decision, hostname)), tuple(strip))
+
+
+def is_spam(record: Record, decision: Decision) -> bool:
+    """Is it marked as spam: over the tag threshold, or treated as spam whatever its score?"""
+    treated = decision.action not in (Action.ACCEPT, Action.DEFER)
+    return treated or record.verdict.points >= decision.tag_at
 
 
 def render(edits: Edits, raw: bytes | memoryview) -> list[bytes | memoryview]:
@@ -60,7 +69,7 @@ def fold(line: HeaderLine) -> bytes:
 def spam_status(record: Record, decision: Decision) -> str:
     """The value of X-Spam-Status, as SpamAssassin's users know it."""
     names = sorted({finding.name for finding in record.verdict.findings})
-    yes = "Yes" if record.verdict.points >= decision.tag_at else "No"
+    yes = "Yes" if is_spam(record, decision) else "No"
     score, required = record.verdict.points / 100, decision.tag_at / 100
     return f"{yes}, score={score:.2f} required={required:.2f} tests={_list(names) or 'none'}"
 
@@ -72,7 +81,7 @@ def _added(record: Record, decision: Decision, hostname: str) -> Iterable[Header
         yield HeaderLine("X-Filterd-Bypass", decision.reason.value)
     if record.error or decision.reason is Reason.RELEASED:
         return
-    spam = record.verdict.points >= decision.tag_at
+    spam = is_spam(record, decision)
     if envelope.direction is Direction.INBOUND:
         yield HeaderLine("Authentication-Results", authentication_results(record.auth, hostname))
     elif not spam:

@@ -239,7 +239,8 @@ class _Examination:
             observed=any(one.would is not None and one.reason is not Reason.BYPASS for one in decisions),
         )
         strip = self.inspection.strip if self.inspection is not None else ()
-        return Outcome(record=self.record, copies=copies(self.record, decisions, strip, self.generation.hostname))
+        made = copies(self.record, decisions, strip, self.generation.hostname)
+        return Outcome(record=self.record, copies=made, strip=strip)
 
     def _grow(self, **fields: Any) -> None:
         self.record = replace(self.record, **fields)
