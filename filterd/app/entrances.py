@@ -11,7 +11,8 @@ from filterd.app.hops import Hops
 from filterd.config.model import Config
 from filterd.frontends import Filter
 from filterd.frontends.http import HttpDoor, Route
-from filterd.frontends.settings import AnyListener, SmtpListener
+from filterd.frontends.milter.server import MilterServer
+from filterd.frontends.settings import AnyListener, MilterListener, SmtpListener
 from filterd.frontends.smtp.server import SmtpServer
 from filterd.frontends.smtp.settings import Site
 from filterd.frontends.smtp.tls import server_context
@@ -52,6 +53,29 @@ class SmtpEntrance:
             tls=_tls(now),
         )
         self._listener = listener
+        return True
+
+    def close(self) -> None:
+        self._server.close()
+
+    async def drain(self) -> None:
+        await self._server.drain()
+
+
+class MilterEntrance:
+    """A milter listener. `config` gives the configuration that is in force."""
+
+    def __init__(self, name: str, listener: MilterListener, config: Callable[[], Config], filter: Filter) -> None:
+        self._config = config
+        now = config()
+        self._server = MilterServer(listener, limits=now.limits, site=site_of(now), filter=filter, name=name)
+
+    async def start(self, sockets: list[socket.socket]) -> None:
+        await self._server.start(sockets)
+
+    def adapt(self, listener: AnyListener) -> bool:
+        now = self._config()
+        self._server.adopt(settings=listener, limits=now.limits, site=site_of(now))
         return True
 
     def close(self) -> None:
@@ -113,7 +137,7 @@ class WebEntrance:
 
 
 def site_of(config: Config) -> Site:
-    """What every smtp listener knows of the site."""
+    """What every smtp and milter listener knows of the site."""
     return Site(
         hostname=config.hostname,
         domains=frozenset(config.domains),

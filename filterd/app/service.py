@@ -21,7 +21,7 @@ from filterd.app.build import asker, pooled
 from filterd.app.children import Child
 from filterd.app.control import Control
 from filterd.app.doors import Door, Doors
-from filterd.app.entrances import HttpEntrance, SmtpEntrance, WebEntrance
+from filterd.app.entrances import HttpEntrance, MilterEntrance, SmtpEntrance, WebEntrance
 from filterd.app.health import Health, Level, Vitals, conclude, report
 from filterd.app.hops import Hops
 from filterd.app.logs import message_line, set_up
@@ -32,7 +32,7 @@ from filterd.config.load import Loaded
 from filterd.engine.engine import Engine
 from filterd.engine.pool import PoolError
 from filterd.frontends.http import Answer
-from filterd.frontends.settings import AnyListener, HttpListener, SmtpListener, WebListener
+from filterd.frontends.settings import AnyListener, HttpListener, MilterListener, SmtpListener, WebListener
 from filterd.net import Dns
 from filterd.record import Record
 from filterd.store import QuarantineClass, Store, StoreError
@@ -162,6 +162,8 @@ class Service:
     def _make(self, name: str, listener: AnyListener) -> Door:
         if isinstance(listener, SmtpListener):
             return SmtpEntrance(name, listener, lambda: self.loaded.config, self.engine, self._hops)
+        if isinstance(listener, MilterListener):
+            return MilterEntrance(name, listener, lambda: self.loaded.config, self.engine)
         if isinstance(listener, HttpListener):
             return HttpEntrance({"/healthy": self._healthy, "/metrics": self._scraped})
         if isinstance(listener, WebListener):
