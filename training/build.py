@@ -27,7 +27,7 @@ from filterd.classifier.model import CURVE, WEIGHTS, assemble
 from filterd.classifier.points import TAG_POINTS, points
 from filterd.mail import Message
 from training.card import card
-from training.corpus import Item, read_index, read_item, romance
+from training.corpus import Item, made_by_hand, read_index, read_item
 
 Floats = NDArray[np.float64]
 
@@ -56,9 +56,7 @@ def build(items: Sequence[Item], held_out: Sequence[Item], folder: Path, seed: i
         seed=seed,
         parameters={"alpha": ALPHA, "epochs": EPOCHS},
         metrics={
-            **{
-                f"unseen {name}": _at_tag(labels[part], fitted.unseen[part]) for name, part in _parts(sources)
-            },
+            **{f"unseen {name}": _at_tag(labels[part], fitted.unseen[part]) for name, part in _parts(sources)},
             **{
                 f"held out {name}": _at_tag(np.zeros(part.sum(), dtype=bool), said[part])
                 for name, part in _parts(np.array([item.source for item in held_out]))
@@ -106,8 +104,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    items = [*read_index(options.corpus), *romance(held_out=False)]
-    manifest = build(items, romance(held_out=True), options.output, options.seed, options.jobs)
+    items = [*read_index(options.corpus), *made_by_hand(held_out=False)]
+    manifest = build(items, made_by_hand(held_out=True), options.output, options.seed, options.jobs)
     print(f"\n{manifest.id}")
     for name, figures in manifest.metrics.items():
         print(f"  {name}: " + ", ".join(f"{key} {value:g}" for key, value in figures.items()))

@@ -57,6 +57,4 @@ def card(manifest: Manifest) -> str:
 
 def _row(name: str, figures: dict[str, float]) -> str:
     columns = ("ham", "ham tagged %", "spam", "spam tagged %", "1-ROCA %")
-    return (
-        f"| {name} | " + " | ".join(f"{figures[one]:g}" if one in figures else "" for one in columns) + " |"
-    )
+    return f"| {name} | " + " | ".join(f"{figures[one]:g}" if one in figures else "" for one in columns) + " |"

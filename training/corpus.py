@@ -46,13 +46,24 @@ def read_index(corpus: Path) -> list[Item]:
     return items
 
 
-def romance(held_out: bool) -> list[Item]:
-    """The hand-written ham, or the part of it that is never trained on."""
-    return [
-        Item(Path(f"{text.language}-{text.place}"), False, "handmade-romance", handmade.message(text))
-        for text in handmade.texts()
-        if text.held_out is held_out
+def even(item: Item) -> bool:
+    """Is the number in its file's name even? The half that the even/odd split trains on."""
+    return int(item.path.name.partition("-")[0]) % 2 == 0
+
+
+def made_by_hand(held_out: bool) -> list[Item]:
+    """The hand-made ham that is trained on, or the part of it that never is."""
+    letters = [
+        Item(Path(f"{one.language}-{one.place}"), False, "handmade-romance", handmade.letter_message(one))
+        for one in handmade.letters()
+        if one.held_out is held_out
     ]
+    notices = [
+        Item(Path(f"{one.shell}-{one.place}"), False, "handmade-notices", handmade.notice_message(one))
+        for one in handmade.notices()
+        if one.held_out is held_out
+    ]
+    return letters + notices
 
 
 def read_item(item: Item) -> bytes:

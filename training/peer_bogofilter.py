@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from filterd.classifier.metrics import measure
-from training.corpus import Item, read_index
+from training.corpus import Item, even, read_index
 
 DAYS = (20, 50, 100, 200, 500)
 
@@ -50,9 +50,7 @@ class Bogofilter:
         """Log-odds of bogofilter's spamicity, one for each message; 0 while it knows nothing."""
         spamicity: list[float] = []
         for start in range(0, len(items), 500):
-            lines = self._run(
-                "-TT", "-B", *(str(item.path) for item in items[start : start + 500])
-            ).splitlines()
+            lines = self._run("-TT", "-B", *(str(item.path) for item in items[start : start + 500])).splitlines()
             spamicity += [float(line.split()[-1]) for line in lines]
         if len(spamicity) != len(items):
             raise RuntimeError(f"bogofilter answered {len(spamicity)} times for {len(items)} messages")
@@ -62,7 +60,6 @@ class Bogofilter:
 
 def online(items: Sequence[Item], folder: Path) -> dict[str, object]:
     peer = Bogofilter(folder)
-    peer.learn(items[:0])
     scores = []
     for count, item in enumerate(items):
         scores += peer.scores([item]) if count else [0.0]
@@ -71,16 +68,17 @@ def online(items: Sequence[Item], folder: Path) -> dict[str, object]:
 
 
 def split(items: Sequence[Item], folder: Path) -> dict[str, object]:
-    by_name = sorted(items, key=lambda item: item.path.name)
     peer = Bogofilter(folder)
-    peer.learn(by_name[::2])
-    return measure([item.spam for item in by_name[1::2]], peer.scores(by_name[1::2])).to_dict()
+    peer.learn([item for item in items if even(item)])
+    odd = [item for item in items if not even(item)]
+    return measure([item.spam for item in odd], peer.scores(odd)).to_dict()
 
 
 def days(items: Sequence[Item], folder: Path) -> dict[str, object]:
     curve: dict[str, object] = {}
-    later = items[max(DAYS) :]
-    for count in DAYS:
+    counts = [count for count in DAYS if count < len(items) / 2]
+    later = items[max(counts) :]
+    for count in counts:
         peer = Bogofilter(folder / str(count))
         (folder / str(count)).mkdir()
         peer.learn(items[:count])

@@ -59,9 +59,7 @@ class Rows:
 
     @staticmethod
     def join(parts: Sequence[Rows], size: int) -> Rows:
-        rows = (
-            np.concatenate([np.diff(part.starts) for part in parts]) if parts else np.empty(0, dtype=np.int64)
-        )
+        rows = np.concatenate([np.diff(part.starts) for part in parts]) if parts else np.empty(0, dtype=np.int64)
         indices = np.concatenate([part.indices for part in parts]) if parts else np.empty(0, dtype=np.uint32)
         return Rows(np.concatenate(([0], np.cumsum(rows))), indices, size)
 
@@ -89,10 +87,7 @@ class Dataset:
         return Dataset(
             Rows.join([part.raw for part in parts], SIZE),
             Rows.join([part.text for part in parts], SIZE),
-            tuple(
-                Rows.join([part.blocks[place] for part in parts], block.size)
-                for place, block in enumerate(BLOCKS)
-            ),
+            tuple(Rows.join([part.blocks[place] for part in parts], block.size) for place, block in enumerate(BLOCKS)),
         )
 
 
@@ -117,8 +112,5 @@ def _extract_shard(items: Sequence[Item], read: Callable[[Item], bytes]) -> Data
     return Dataset(
         Rows.pack([one.raw for one in found], SIZE),
         Rows.pack([one.text for one in found], SIZE),
-        tuple(
-            Rows.pack([one.portable[place] for one in found], block.size)
-            for place, block in enumerate(BLOCKS)
-        ),
+        tuple(Rows.pack([one.portable[place] for one in found], block.size) for place, block in enumerate(BLOCKS)),
     )

@@ -25,9 +25,7 @@ REST = "everything else"
 Floats = NDArray[np.float64]
 
 
-def explain(
-    features: Features, weights: NDArray[np.float32], slope: float, points: int
-) -> tuple[Evidence, ...]:
+def explain(features: Features, weights: NDArray[np.float32], slope: float, points: int) -> tuple[Evidence, ...]:
     """`weights` as the base model has them; `slope` is hundredths a unit of log-odds."""
     shapes, words, letters = (
         _shares(found, weights[block.offset : block.offset + block.size])
@@ -36,10 +34,7 @@ def explain(
     in_word = _by_word(features, words, letters)
     strongest = [
         *((share, f"shape: {token}") for token, share in zip(features.shape, shapes, strict=True)),
-        *(
-            (float(in_word[place]), f"word: {features.visible.word(int(place))}")
-            for place in _strongest(in_word)
-        ),
+        *((float(in_word[place]), f"word: {features.visible.word(int(place))}") for place in _strongest(in_word)),
     ]
     evidence = _pick(strongest, slope)
     rest = points - sum(one.points for one in evidence)

@@ -25,7 +25,7 @@ from functools import cached_property
 import numpy as np
 
 from filterd.classifier.hashing import Hashes, as_bytes, finish, numbers, unique, windows
-from filterd.classifier.shape import shape
+from filterd.classifier.shape import shape, unix
 from filterd.classifier.text import Text
 from filterd.mail import Message
 
@@ -116,7 +116,7 @@ class Features:
     @cached_property
     def visible(self) -> Text:
         """Subject and visible text: the words and letters of `occurrences`."""
-        return Text([(b"subject", self._message.subject), (b"", self._message.text)], VISIBLE)
+        return Text([(b"subject", self._message.subject), (b"", unix(self._message.text, VISIBLE))], VISIBLE)
 
     @cached_property
     def _shapes(self) -> Hashes:

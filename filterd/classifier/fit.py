@@ -40,9 +40,7 @@ class Fitted:
     unseen: Floats  # the calibrated log-odds each message got from a model that had not seen its source
 
 
-def fit(
-    dataset: Dataset, labels: Sequence[bool], sources: Sequence[str], seed: int = 0, jobs: int = 1
-) -> Fitted:
+def fit(dataset: Dataset, labels: Sequence[bool], sources: Sequence[str], seed: int = 0, jobs: int = 1) -> Fitted:
     """A base model from labelled messages; ValueError when a class is missing."""
     truth, names = np.asarray(labels, dtype=bool), np.asarray(sources, dtype=str)
     if truth.all() or not truth.any():
@@ -99,8 +97,6 @@ def _scores_of(matrix: Any, labels: Labels, sources: Sources, held_out: Labels, 
 
 def _weights(matrix: Any, labels: Labels, importance: Floats, seed: int) -> NDArray[np.float32]:
     """Averaged stochastic gradient descent; the intercept belongs to the calibration."""
-    classifier = SGDClassifier(
-        loss="log_loss", alpha=ALPHA, max_iter=EPOCHS, tol=None, average=True, random_state=seed
-    )
+    classifier = SGDClassifier(loss="log_loss", alpha=ALPHA, max_iter=EPOCHS, tol=None, average=True, random_state=seed)
     classifier.fit(matrix, labels, sample_weight=importance)
     return np.asarray(classifier.coef_[0], dtype=np.float32)

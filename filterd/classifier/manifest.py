@@ -59,9 +59,7 @@ class Manifest(Value, kw_only=True):
     last: str = ""
     seed: int = 0
     parameters: dict[str, float] = msgspec.field(default_factory=dict)
-    metrics: dict[str, dict[str, float]] = msgspec.field(
-        default_factory=dict
-    )  # by protocol, at stated thresholds
+    metrics: dict[str, dict[str, float]] = msgspec.field(default_factory=dict)  # by protocol, at stated thresholds
     made_with: dict[str, str] = msgspec.field(default_factory=dict)  # versions of what trained it
     files: dict[str, FileEntry] = msgspec.field(default_factory=dict)
 
@@ -75,9 +73,7 @@ def write_folder(folder: Path, manifest: Manifest, arrays: Mapping[str, Array], 
     """Put a model where `folder` is, in one rename; returns the manifest with its id and hashes."""
     contents = {f"{name}.npy": _npy(array) for name, array in sorted(arrays.items())}
     contents[CARD] = card.encode()
-    entries = {
-        name: FileEntry(len(data), hashlib.sha256(data).hexdigest()) for name, data in contents.items()
-    }
+    entries = {name: FileEntry(len(data), hashlib.sha256(data).hexdigest()) for name, data in contents.items()}
     manifest = _with(manifest, files=entries)
     manifest = _with(manifest, id=identify(manifest))
     contents[MANIFEST] = msgspec.json.format(_encode(manifest), indent=2) + b"\n"
@@ -101,13 +97,9 @@ def read_folder(folder: Path) -> tuple[Manifest, dict[str, Array]]:
     _check_private(folder, stat.S_ISDIR, "a folder")
     manifest = _read_manifest(folder / MANIFEST)
     if manifest.format != FORMAT:
-        raise ModelError(
-            f"{folder}: model format {manifest.format} is not {FORMAT}, which this filterd reads"
-        )
+        raise ModelError(f"{folder}: model format {manifest.format} is not {FORMAT}, which this filterd reads")
     if manifest.id != identify(manifest):
-        raise ModelError(
-            f"{folder}: the manifest was changed after the model was made; its id does not match"
-        )
+        raise ModelError(f"{folder}: the manifest was changed after the model was made; its id does not match")
     if sum(entry.size for entry in manifest.files.values()) > LARGEST:
         raise ModelError(f"{folder}: the model is larger than {LARGEST} bytes")
     contents = {name: _read_verified(folder, name, entry) for name, entry in manifest.files.items()}

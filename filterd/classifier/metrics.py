@@ -51,9 +51,7 @@ class Metrics:
         return asdict(self)
 
 
-def measure(
-    labels: Sequence[bool] | Booleans, scores: ArrayLike, bootstrap: int = 0, seed: int = 0
-) -> Metrics:
+def measure(labels: Sequence[bool] | Booleans, scores: ArrayLike, bootstrap: int = 0, seed: int = 0) -> Metrics:
     """Everything at once; `bootstrap` resamples, by class, give the intervals."""
     truth, values = _checked(labels, scores)
     hm = float(np.mean(values[~truth] > 0))
@@ -129,9 +127,7 @@ def _lam(hm: float, sm: float, ham: int, spam: int) -> float:
     return float(100 / (1 + np.exp(-mean)))
 
 
-def _bootstrap(
-    truth: Booleans, values: Floats, count: int, seed: int
-) -> tuple[Interval | None, Interval | None]:
+def _bootstrap(truth: Booleans, values: Floats, count: int, seed: int) -> tuple[Interval | None, Interval | None]:
     if not count:
         return None, None
     random = np.random.Generator(np.random.PCG64(seed))

@@ -36,9 +36,7 @@ _FARTHEST = 1e4  # no weight and no knot is larger
 class ModelSettings(Settings):
     """Which model judges."""
 
-    path: str | None = Field(
-        None, description="Folder of the base model. null: the one shipped with filterd."
-    )
+    path: str | None = Field(None, description="Folder of the base model. null: the one shipped with filterd.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """From a calibrated probability to points: the one place where it is done.
 
 In goes the log-odds of the calibrated probability; out come whole hundredths. Five points, the shipped tag
-threshold, mean 99 %; even odds mean nothing. The classifier alone stays under the shipped quarantine
+threshold, mean 97 %; even odds mean nothing. The classifier alone stays under the shipped quarantine
 threshold, however sure it is: rules, authentication or the sender's history must supply the rest. For ham
 it gives little, so that it cannot buy off a rule on a site that it does not know. Pure; finite for
 anything, NaN counts as unsure.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-TAG_PROBABILITY = 0.99
+TAG_PROBABILITY = 0.97
 TAG_POINTS = 500
 HIGHEST = 790  # just under the shipped quarantine threshold of 8.0
 LOWEST = -100  # what a base model may take off

@@ -9,6 +9,7 @@ Pure; never raises.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 
 from filterd.mail import Message
@@ -17,7 +18,6 @@ from filterd.mail import Message
 PORTABLE_HEADERS = (
     "disposition-notification-to",
     "importance",
-    "mime-version",
     "organization",
     "reply-to",
     "user-agent",
@@ -30,14 +30,13 @@ _HOST = re.compile(r"(?:https?://)?(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)", re.
 _REPLY = re.compile(r"(?:re|aw|sv|antw|fwd?|wg|tr|enc|rv|res)\s*(?:\[\d+\])?:", re.IGNORECASE)
 _ELEMENTS = ("a", "form", "img", "table", "zero-width")
 _LEAKS = frozenset({"bad-date", "mbox-from"})  # made by the collecting of a corpus as much as by its senders
+_LATIN = (string.ascii_uppercase.encode(), string.ascii_lowercase.encode(), string.digits.encode())
 _MOST = 50  # links, parts, attachments that are looked at
 
 
 def shape(message: Message) -> list[str]:
     """Every token, each once."""
-    return list(
-        dict.fromkeys((*_structure(message), *_headers(message), *_subject(message), *_links(message)))
-    )
+    return list(dict.fromkeys((*_structure(message), *_headers(message), *_subject(message), *_links(message))))
 
 
 def step(count: int) -> int:
@@ -48,6 +47,11 @@ def step(count: int) -> int:
 def tenth(part: int, whole: int) -> int:
     """`part` of `whole` in tenths, rounded down; 0 of nothing."""
     return min(10 * part // whole, 10) if whole > 0 else 0
+
+
+def unix(text: str, most: int) -> str:
+    """The first `most` characters of `text`, its line ends LF, so that the wire and a mailbox give the same."""
+    return text[: 2 * most].replace("\r\n", "\n")[:most]
 
 
 def _structure(message: Message) -> Iterator[str]:
@@ -86,13 +90,14 @@ def _html(message: Message) -> Iterator[str]:
 
 def _amounts(message: Message) -> Iterator[str]:
     text, hidden = message.text, message.hidden_text
-    yield f"length:{step(len(text))}"
-    yield f"hidden:{tenth(len(hidden), len(hidden) + len(text))}"
-    sample = text[:4096]
-    letters = sum(map(str.isalpha, sample))
-    yield f"capitals:{tenth(sum(map(str.isupper, sample)), letters)}"
-    yield f"digits:{tenth(sum(map(str.isdigit, sample)), len(sample))}"
-    yield f"exclaims:{step(sample.count('!'))}"
+    length = len(text) - text.count("\r")
+    yield f"length:{step(length)}"
+    yield f"hidden:{tenth(len(hidden), len(hidden) + length)}"
+    sample = unix(text, 4096).encode("latin-1", "replace")
+    capitals, small, digits = (len(sample) - len(sample.translate(None, of)) for of in _LATIN)
+    yield f"capitals:{tenth(capitals, capitals + small)}"
+    yield f"digits:{tenth(digits, len(sample))}"
+    yield f"exclaims:{step(sample.count(b'!'))}"
 
 
 def _headers(message: Message) -> Iterator[str]:
@@ -136,9 +141,12 @@ def _subject(message: Message) -> Iterator[str]:
     yield f"subject-exclaims:{step(subject.count('!'))}"
     if subject.isupper():
         yield "subject-capitals"
-    if _REPLY.match(subject.strip()):
-        reply = message.headers.first("in-reply-to") or message.headers.first("references")
-        yield f"subject-reply:{reply is not None:d}"
+    if _REPLY.match(subject.strip()) and not _answers(message):
+        yield "subject-reply-to-nothing"
+
+
+def _answers(message: Message) -> bool:
+    return any(message.headers.first(name) for name in ("in-reply-to", "references"))
 
 
 def _links(message: Message) -> Iterator[str]:
@@ -146,9 +154,7 @@ def _links(message: Message) -> Iterator[str]:
     authors = set(message.author_domains)
     yield f"links:{step(len(links))}"
     yield f"link-domains:{step(len({link.domain for link in links}))}"
-    own = sum(
-        any(link.host == author or link.host.endswith(f".{author}") for author in authors) for link in links
-    )
+    own = sum(any(link.host == author or link.host.endswith(f".{author}") for author in authors) for link in links)
     if links:
         yield f"links-of-author:{tenth(own, len(links))}"
     for link in links:

@@ -13,37 +13,44 @@ Deterministic: the same labels in the same order give the same weights. Reads no
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from filterd.classifier.features import SIZE, VERSION, Features
-from filterd.classifier.learner import ETA, Learner
+from filterd.classifier.learner import Learner
 from filterd.classifier.model import Model
-from filterd.classifier.points import log_odds
+from filterd.classifier.points import SLOPE
 from filterd.mail import Message
 from filterd.value import Value
 
-BASE_WEIGHT = 0.4  # of the base model's log-odds with no labels
-BASE_HALF = 200  # labels of the rarer class at which that has halved
-REPLAY = 20  # old labels of each class looked at again after a new one, at most
-REPLAY_MARGIN = 6.0  # ... and learnt again if less sure than this
+VIEWS = {"raw": SIZE, "text": SIZE}  # and how many features each has
+
+BASE_HALF = 20  # labels of the rarer class at which the base model's weight has halved
+REPLAY = 10  # old labels of each class looked at again after a new one, at most
+REPLAY_MARGIN = 6.0  # ... and learnt again if right, but less sure than this
+ETA_YOUNG = 0.5  # the learning rate with few labels
+ETA_OLD = 0.2  # ... and with very many
+OLD = 20_000  # labels at which it is half way between the two
 EPOCHS = 5  # passes when learning everything again
 GATE_LABELS = 200  # of each class, before the site model may quarantine by itself
 GATE_LATEST = 2_000  # labels whose first scores the gate looks at
 GATE_FALSE = 0.001  # of ham among them, at most, over the probability it would act on
 REVIEW_MARGIN = -4.0  # a label this far from the score goes to a person
 
-_SURE = log_odds(0.999)
+# What part of the base model's log-odds to believe here, and how likely each part is before any label.
+_PARTS = np.linspace(0.0, 1.0, 5)
+_PRIOR = np.log(np.array([0.1, 0.1, 0.2, 0.3, 0.3]))
+
+_SURE = 800 / SLOPE  # log-odds of the shipped quarantine threshold
 
 
 class Example(Value):
     """One message as the site model sees it; small enough to keep and to send."""
 
     digest: str  # of the raw message, hex
-    raw: bytes  # little-endian uint32 indices of view R
-    text: bytes  # of view T
+    views: tuple[bytes, ...]  # little-endian uint32 indices of each of `VIEWS`
     base: float = 0.0  # the base model's log-odds
     version: int = VERSION
 
@@ -51,11 +58,16 @@ class Example(Value):
     def of(message: Message, base: Model | None) -> Example:
         features = Features(message)
         log_odds = 0.0 if base is None else base.log_odds(features.portable)
-        return Example(message.digest, _little(features.raw), _little(features.text), log_odds)
+        return Example.made(message.digest, (features.raw, features.text), log_odds)
 
-    def views(self) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-        """Indices of R and T."""
-        return np.frombuffer(self.raw, dtype="<u4"), np.frombuffer(self.text, dtype="<u4")
+    @staticmethod
+    def made(digest: str, views: Sequence[NDArray[np.uint32]], base: float = 0.0) -> Example:
+        """From indices that were extracted before."""
+        return Example(digest, tuple(view.astype("<u4", copy=False).tobytes() for view in views), base)
+
+    def indices(self) -> list[NDArray[np.uint32]]:
+        """Of each of `VIEWS`."""
+        return [np.frombuffer(view, dtype="<u4") for view in self.views]
 
 
 class Learnt(Value):
@@ -81,17 +93,15 @@ class _Kept(Value):
 class SiteModel:
     """Learns with `learn` and `forget`; says with `log_odds`. One thread at a time."""
 
-    def __init__(self, eta: float = ETA, replay: int = REPLAY, base_weight: float = BASE_WEIGHT) -> None:
-        self.eta = eta
+    def __init__(self, replay: int = REPLAY) -> None:
         self.replay = replay
-        self.first_base_weight = base_weight
         self._kept: dict[str, _Kept] = {}
         self._classes: dict[bool, list[str]] = {False: [], True: []}
         self._reset()
 
     def _reset(self) -> None:
-        self.raw = Learner(SIZE, self.eta)
-        self.text = Learner(SIZE, self.eta)
+        self.learners = [Learner(size, ETA_YOUNG) for size in VIEWS.values()]
+        self._belief = _PRIOR.copy()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -114,12 +124,16 @@ class SiteModel:
 
     @property
     def base_weight(self) -> float:
-        return self.first_base_weight * BASE_HALF / (BASE_HALF + self.rarer)
+        """What the base model counts here: what its record on this site's labels earns it, and less with each."""
+        if not self._kept:
+            return 1.0
+        likely = np.exp(self._belief - self._belief.max())
+        return float(likely @ _PARTS / likely.sum()) * BASE_HALF / (BASE_HALF + self.rarer)
 
     def score(self, example: Example) -> float:
         """Log-odds as they come: what ranks messages."""
-        raw, text = example.views()
-        return (self.raw.score(raw) + self.text.score(text)) / 2 + self.base_weight * example.base
+        said = [learner.score(view) for learner, view in zip(self.learners, example.indices(), strict=True)]
+        return sum(said) / len(said) + self.base_weight * example.base
 
     def log_odds(self, example: Example) -> float:
         """Of the probability to act on: with n labels of the rarer class, never surer than n + 1 to 1."""
@@ -135,8 +149,8 @@ class SiteModel:
             return Learnt(False, margin)
         if before is not None:
             self.forget(example.digest)
-        self._kept[example.digest] = _Kept(example, spam, said)
-        self._classes[spam].append(example.digest)
+        self._keep(example, spam, said)
+        self._prepare(len(self._kept), example, spam)
         self._step(example, spam)
         self._look_again()
         return Learnt(True, margin, before is not None)
@@ -153,16 +167,16 @@ class SiteModel:
     def relearn(self, epochs: int = EPOCHS) -> None:
         """Learn everything kept again, from nothing, in the order it came."""
         self._reset()
-        for _ in range(epochs if len(self._kept) else 0):
-            for kept in self._kept.values():
+        for epoch in range(epochs):
+            for count, kept in enumerate(self._kept.values(), 1):
+                self._prepare(count, kept.example, kept.spam if epoch == 0 else None)
                 self._step(kept.example, kept.spam)
 
     def restore(self, kept: Iterable[tuple[Example, bool, float]]) -> None:
         """Take in labels that were stored, with what was said about them, and learn them all."""
         for example, spam, said in kept:
             if example.version == VERSION and example.digest not in self._kept:
-                self._kept[example.digest] = _Kept(example, spam, said)
-                self._classes[spam].append(example.digest)
+                self._keep(example, spam, said)
         self.relearn()
 
     @property
@@ -177,10 +191,22 @@ class SiteModel:
         wrong = sum(said > _SURE for said in ham)
         return len(ham) >= GATE_LABELS and wrong <= GATE_FALSE * len(ham)
 
-    def _step(self, example: Example, spam: bool) -> float:
-        raw, text = example.views()
+    def _keep(self, example: Example, spam: bool, said: float) -> None:
+        self._kept[example.digest] = _Kept(example, spam, said)
+        self._classes[spam].append(example.digest)
+
+    def _prepare(self, labels: int, example: Example, spam: bool | None) -> None:
+        """The learning rate for that many labels; and the base model's record, when the label is new."""
+        rate = ETA_OLD + (ETA_YOUNG - ETA_OLD) * OLD / (OLD + labels)
+        for learner in self.learners:
+            learner.eta = rate
+        if spam is not None:
+            self._belief -= np.logaddexp(0.0, (-1.0 if spam else 1.0) * _PARTS * example.base)
+
+    def _step(self, example: Example, spam: bool) -> None:
         offset = self.base_weight * example.base
-        return min(self.raw.learn(raw, spam, offset), self.text.learn(text, spam, offset))
+        for learner, view in zip(self.learners, example.indices(), strict=True):
+            learner.learn(view, spam, offset)
 
     def _look_again(self) -> None:
         random = np.random.Generator(np.random.PCG64(len(self._kept)))
@@ -189,9 +215,5 @@ class SiteModel:
             for place in random.choice(len(digests), count, replace=False) if count else ():
                 kept = self._kept[digests[place]]
                 said = self.score(kept.example)
-                if (said if spam else -said) < REPLAY_MARGIN:
+                if 0 < (said if spam else -said) < REPLAY_MARGIN:
                     self._step(kept.example, spam)
-
-
-def _little(indices: NDArray[np.uint32]) -> bytes:
-    return indices.astype("<u4", copy=False).tobytes()

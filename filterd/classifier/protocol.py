@@ -1,0 +1,79 @@
+"""The ways to try a site model on labelled mail: as it would have learnt, message by message.
+
+In go examples in order of time with their labels; out come the scores that each message got before its own
+label was known. `delay` holds a label back for that many messages, `noise` flips a share of the labels that
+are learnt (never those that are measured against), `freeze` stops learning after so many. With none of them
+this is the TREC spam track's protocol: classify, then learn. Deterministic for a seed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from filterd.classifier.site import Example, SiteModel
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """How labels come back."""
+
+    delay: int = 0  # messages
+    noise: float = 0.0  # share of labels that come back wrong
+    freeze: int | None = None  # labels after which nothing more is learnt
+    seed: int = 0
+
+
+IDEAL = Feedback()
+
+
+def online(
+    examples: Iterable[Example],
+    labels: Sequence[bool],
+    feedback: Feedback = IDEAL,
+    model: SiteModel | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Floats:
+    """The score of each message before its label was learnt."""
+    site = SiteModel() if model is None else model
+    flips = np.random.Generator(np.random.PCG64(feedback.seed)).random(len(labels)) < feedback.noise
+    waiting: deque[tuple[Example, bool]] = deque()
+    scores = np.zeros(len(labels))
+    for place, (example, spam) in enumerate(zip(examples, labels, strict=True)):
+        scores[place] = site.score(example)
+        if feedback.freeze is None or place < feedback.freeze:
+            waiting.append((example, bool(spam) is not bool(flips[place])))
+        if len(waiting) > feedback.delay:
+            site.learn(*waiting.popleft())
+        if progress is not None:
+            progress(place + 1)
+    return scores
+
+
+def batch(train: Sequence[tuple[Example, bool]], test: Iterable[Example]) -> Floats:
+    """Learn all of `train`, in its order and again from what was kept; then score `test`."""
+    site = SiteModel()
+    site.restore((example, spam, 0.0) for example, spam in train)
+    return np.array([site.score(example) for example in test])
+
+
+def days(examples: Sequence[Example], labels: Sequence[bool], counts: Sequence[int]) -> tuple[dict[int, Floats], int]:
+    """Scores of all messages after the last of `counts`, by models that learnt the first k of them.
+
+    Returns the scores by k, and where the scored messages start.
+    """
+    start = max(counts)
+    site = SiteModel()
+    found: dict[int, Floats] = {}
+    for place in range(start + 1):
+        if place in counts:
+            found[place] = np.array([site.score(example) for example in examples[start:]])
+        if place < start:
+            site.learn(examples[place], labels[place])
+    return found, start
