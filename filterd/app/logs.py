@@ -1,7 +1,7 @@
 """The log: lines on stderr, key=value or JSON, and one canonical line for each message.
 
 Whatever a stranger put into a value is escaped, so that one event is one line and no line drives a
-terminal.
+terminal. Logging never raises.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -37,10 +38,22 @@ def set_up(settings: LogSettings) -> None:
             as_json if settings.format is LogFormat.JSON else as_text,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Stderr()),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_FromLibraries()], force=True)
+
+
+class _Stderr:
+    """stderr, where a line that cannot be written is lost: a full disk or a closed pipe must not stop mail."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 class _FromLibraries(logging.Handler):

@@ -154,6 +154,9 @@ class Engine:
         envelope, policies = examination.envelope, examination.generation.policies
         try:
             await examination.run()
+            if released := await self._released(examination):
+                return released
+            decisions = decide(examination.record.verdict, envelope, policies, enforce=enforce)
         except Blamed as error:
             examination.error = f"{examination.stage}: {error}"
             text = "It ended the processes that tried to read it, and is kept unread."
@@ -162,9 +165,6 @@ class Engine:
             examination.error = f"{examination.stage}: {_sentence(error)}"
             log.error("not-judged", id=envelope.id, stage=examination.stage, why=_sentence(error))
             return _on_error(envelope, examination.generation.settings.on_error, examination.stage)
-        if released := await self._released(examination):
-            return released
-        decisions = decide(examination.record.verdict, envelope, policies, enforce=enforce)
         return bypassed(decisions) if self.bypass else decisions
 
     async def _released(self, examination: _Examination) -> tuple[Decision, ...] | None:

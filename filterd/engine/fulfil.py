@@ -53,6 +53,10 @@ class Fulfiller:
         work = _Work(outcome, raw, delivery, adapt(outcome, delivery))
         try:
             await self._act(work)
+        except Exception as error:  # noqa: BLE001  a bug of ours is a 4xx; what was delivered is remembered
+            log.error("not-fulfilled", id=work.record.id, stage=work.stage, why=f"{type(error).__name__}: {error}")
+            work.fail(error)
+            await self._remember(work)
         except BaseException:
             await asyncio.shield(self._remember(work))
             work.reply = work.reply or Reply(451, "The client left before the end", "4.4.2")
@@ -90,6 +94,7 @@ class Fulfiller:
         """Put the copies of these recipients in the quarantine, in one transaction; raises StoreUnavailable."""
         if not positions:
             return
+        work.stage = "hold"
         held = [
             Held(work.recipient(at), into or _class(work.decisions[at]), work.decisions[at].text) for at in positions
         ]
@@ -101,6 +106,7 @@ class Fulfiller:
 
     async def _deliver(self, work: _Work) -> None:
         """Hand each group to the next hop; those that an earlier try delivered are skipped."""
+        work.stage = "deliver"
         digest, sender = work.record.outline.digest, work.record.envelope.sender
         targets = [work.recipient(at) for copy in work.copies if copy.action.delivers for at in copy.recipients]
         done = await self._keeper.delivered(digest, sender, targets) if targets and digest else frozenset()
@@ -138,8 +144,11 @@ class Fulfiller:
     def _keep(self, work: _Work) -> None:
         fates = tuple(work.fates[at] for at in sorted(work.fates))
         work.record = replace(work.record, decisions=work.decisions, deliveries=fates)
-        self._keeper.write(work.record, work.raw)
-        self._recorded(work.record)
+        try:
+            self._keeper.write(work.record, work.raw)
+            self._recorded(work.record)
+        except Exception as error:  # noqa: BLE001  mail that has been dealt with is not sent again for a record
+            log.error("not-recorded", id=work.record.id, stage="record", why=f"{type(error).__name__}: {error}")
 
 
 def adapt(outcome: Outcome, delivery: Delivery) -> tuple[Decision, ...]:
@@ -188,6 +197,7 @@ class _Work:
     fates: dict[int, DeliveryResult] = field(default_factory=dict)
     replies: dict[int, Reply] = field(default_factory=dict)
     reply: Reply | None = None
+    stage: str = "adapt"
     record: Record = field(init=False)
 
     def __post_init__(self) -> None:
@@ -258,6 +268,13 @@ class _Work:
     def fail_all(self, reply: Reply) -> None:
         for position in range(len(self.decisions)):
             self.settle(position, "deferred", reply)
+
+    def fail(self, error: Exception) -> None:
+        """An exception in a stage: whoever has no copy yet is to be tried again, and the record says why."""
+        self.record = replace(self.record, error=f"{self.stage}: {type(error).__name__}: {error}"[:500])
+        for position in range(len(self.decisions)):
+            if position not in self.fates:
+                self.settle(position, "deferred", TROUBLE)
 
     def _refusal(self, decision: Decision) -> Reply:
         if decision.action is Action.DEFER:

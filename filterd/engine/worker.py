@@ -22,6 +22,7 @@ from filterd.engine.wire import HEAD, Failed, Inspected, Judged, Kind, Ready, Se
 from filterd.facts import Facts
 from filterd.judge import Judge
 from filterd.mail import Envelope, Mail
+from filterd.mail.preload import preload
 from filterd.value import pack, unpack
 
 
@@ -112,14 +113,18 @@ def _exactly(link: socket.socket, length: int) -> bytearray | None:
     return buffer
 
 
+_LATE = ("idna.codec", "idna.uts46data", "zipfile", "zlib", "email.utils", "unicodedata", "_strptime", "zoneinfo")
+
+
 def warm() -> None:
     """Load what Python and its libraries load on first use, for later no file can be opened."""
     import encodings
 
+    preload()
     for module in pkgutil.iter_modules(encodings.__path__):
         if module.name not in ("mbcs", "oem"):
             importlib.import_module(f"encodings.{module.name}")
-    for name in ("idna.codec", "zipfile", "zlib", "email.utils", "unicodedata", "_strptime", "zoneinfo"):
+    for name in _LATE:
         importlib.import_module(name)
     time.strptime("2000", "%Y")
 
