@@ -63,7 +63,7 @@ async def retry(store: Store, hop: NextHop, key: bytes, limit: int = 100) -> lis
 
 async def _release(store: Store, hop: NextHop, id_: str, by: str, key: bytes) -> Release:
     try:
-        claim = await asyncio.to_thread(store.quarantine.claim_for_release, id_, by)
+        claim = await _claim(store, id_, by)
         if claim is None:
             return _not_ours(id_, await asyncio.to_thread(store.quarantine.get, id_))
     except StoreError as error:
@@ -74,6 +74,17 @@ async def _release(store: Store, hop: NextHop, id_: str, by: str, key: bytes) ->
         await asyncio.shield(asyncio.to_thread(_give_back, store, claim, f"the release broke off: {error!r}"))
         raise
     return await asyncio.to_thread(_settle, store, claim, reply)
+
+
+async def _claim(store: Store, id_: str, by: str) -> Claim | None:
+    """A claim that is ours; when we are cancelled while it is being made, it is given back."""
+    claiming = asyncio.ensure_future(asyncio.to_thread(store.quarantine.claim_for_release, id_, by))
+    try:
+        return await asyncio.shield(claiming)
+    except asyncio.CancelledError:
+        if claim := await claiming:
+            await asyncio.to_thread(_give_back, store, claim, "the release broke off")
+        raise
 
 
 async def _deliver(store: Store, hop: NextHop, item: QuarantineItem, key: bytes) -> Reply:
@@ -107,9 +118,7 @@ async def _converse(hop: NextHop, item: QuarantineItem, wire: Sequence[bytes]) -
 def _understood(parameters: Sequence[str], has: Capabilities) -> tuple[str, ...]:
     """The envelope parameters that still hold and that the next hop knows."""
     names = [(one.partition("=")[0].upper(), one) for one in parameters]
-    return tuple(
-        one for name, one in names if name not in _OURS and (name not in _NEEDS or has.has(_NEEDS[name]))
-    )
+    return tuple(one for name, one in names if name not in _OURS and (name not in _NEEDS or has.has(_NEEDS[name])))
 
 
 def _wire(item: QuarantineItem, raw: bytes, key: bytes, expires: float) -> list[bytes]:

@@ -45,9 +45,7 @@ app = typer.Typer()
 
 IdsArgument = Annotated[
     list[str],
-    typer.Argument(
-        metavar="ID...", help="Records by id, as the log, X-Filterd-Id and our replies name them."
-    ),
+    typer.Argument(metavar="ID...", help="Records by id, as the log, X-Filterd-Id and our replies name them."),
 ]
 
 
@@ -64,13 +62,9 @@ def find(
     sender: SenderOption = "",
     recipient: RecipientOption = "",
     message_id: MessageIdOption = "",
-    queue_id: Annotated[
-        str, typer.Option("--queue-id", metavar="ID", help="The mail server's queue id.")
-    ] = "",
+    queue_id: Annotated[str, typer.Option("--queue-id", metavar="ID", help="The mail server's queue id.")] = "",
     client: Annotated[str, typer.Option("--client", metavar="A", help="From this client address.")] = "",
-    direction: Annotated[
-        str, typer.Option("--direction", metavar="D", help="inbound, outbound, internal.")
-    ] = "",
+    direction: Annotated[str, typer.Option("--direction", metavar="D", help="inbound, outbound, internal.")] = "",
     listener: Annotated[str, typer.Option("--listener", metavar="L", help="Came in by this listener.")] = "",
     contains: TextOption = "",
     since: SinceOption = "",

@@ -79,9 +79,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """The items that are held, newest first."""
-    wanted = selection(
-        finding, ruleset, model, sender, recipient, text, message_id, since, until, klass, state
-    )
+    wanted = selection(finding, ruleset, model, sender, recipient, text, message_id, since, until, klass, state)
     with opened(read_config(config)) as store:
         found = itertools.islice(store.quarantine.each(wanted), limit)
         if as_json:
@@ -166,8 +164,7 @@ def delete(
             return
         gone = set(store.quarantine.delete([item.id for item in items], who()))
     fates = [
-        Done(item.id, "deleted") if item.id in gone else Done(item.id, "kept", f"it is {item.state}")
-        for item in items
+        Done(item.id, "deleted") if item.id in gone else Done(item.id, "kept", f"it is {item.state}") for item in items
     ]
     report(fates, as_json, "deleted")
 

@@ -45,9 +45,7 @@ SinceOption = Annotated[
     str, typer.Option("--since", metavar="T", help="Not older: 2h, 7d, or a date as 2026-01-31T12:00.")
 ]
 UntilOption = Annotated[str, typer.Option("--until", metavar="T", help="Older: as --since.")]
-LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many, newest first.")
-]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many, newest first.")]
 
 
 @contextlib.contextmanager
@@ -74,9 +72,7 @@ def moment(text: str, option: str, now: datetime.datetime | None = None) -> date
     try:
         named = datetime.datetime.fromisoformat(text)
     except ValueError:
-        raise Fail(
-            f"{option} {printable(text)} is neither an age, as 7d, nor a date, as 2026-01-31"
-        ) from None
+        raise Fail(f"{option} {printable(text)} is neither an age, as 7d, nor a date, as 2026-01-31") from None
     return named.astimezone(datetime.UTC)
 
 

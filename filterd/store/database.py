@@ -64,11 +64,6 @@ class Database:
         with self._errors(), self._reader.begin() as connection:
             yield connection
 
-    def optimise(self) -> None:
-        """Let the database learn how its tables are filled; cheap enough for every day."""
-        with self.write() as connection:
-            self.dialect.optimise(connection)
-
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()

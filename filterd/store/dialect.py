@@ -61,7 +61,6 @@ class Dialect(Protocol):
     def having(self, of: Table, tokens: Sequence[str], *, some: bool = False) -> Found: ...
     def containing(self, of: Table, needle: str) -> Found | None: ...
     def give_back(self, connection: Connection, pages: int) -> int: ...
-    def optimise(self, connection: Connection) -> None: ...
     def failure(self, error: Exception) -> StoreError: ...
 
 
@@ -156,10 +155,6 @@ class Sqlite:
             connection.connection.cursor().executescript(f"PRAGMA incremental_vacuum({surplus})")
         return max(surplus, 0)
 
-    def optimise(self, connection: Connection) -> None:
-        connection.exec_driver_sql("PRAGMA analysis_limit=400")
-        connection.exec_driver_sql("ANALYZE")
-
     def failure(self, error: Exception) -> StoreError:
         said = str(getattr(error, "orig", None) or error)
         for sign, kind, sentence in _SQLITE_SAYS:
@@ -229,9 +224,6 @@ class Postgres:
     def give_back(self, connection: Connection, pages: int) -> int:
         """Nothing: autovacuum does."""
         return 0
-
-    def optimise(self, connection: Connection) -> None:
-        """Nothing, as above."""
 
     def failure(self, error: Exception) -> StoreError:
         said = " ".join(str(getattr(error, "orig", None) or error).split())

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, true, update
 
 from filterd.store import rows
 from filterd.store.database import Database
@@ -62,29 +62,29 @@ class _Expiry:
     """What retention asks for at one moment. A bite takes a little and says what: (rows, bodies freed)."""
 
     def __init__(self, database: Database, settings: RetentionSettings, now: int, grace: float) -> None:
+        self._database = database
         self._dialect = database.dialect
         self._settings = settings
         self._now = now
         self._deleted_before = now - int(grace * 1000)
 
     def bites(self) -> Iterator[tuple[str, Bite]]:
-        """Everything that can go, in order, and under which name its rows are counted, if they are."""
+        """Everything that can go, in order, and under which name its rows are counted, if they are.
+
+        What there is too much of is measured once, when its turn comes, and without the writers' lock.
+        """
         for klass in QuarantineClass:
-            own, of_class = self._settings.classes.get(klass), items.c.klass == klass.value
             cutoff = self._key(self._settings.age(klass))
             for opened in (1, 0):
-                yield "items", self._older(and_(of_class, items.c.open == opened, items.c.key < cutoff))
-            if own and own.count is not None:
-                yield "items", self._over(of_class, func.count(), own.count, lambda _row: 1)
-            if own and own.size is not None:
-                yield "items", self._over(of_class, func.sum(items.c.stored), own.size, _stored)
-        if self._settings.size is not None:
-            yield (
-                "items",
-                self._over(items.c.open == 1, func.sum(items.c.stored), self._settings.size, _stored),
-            )
+                yield "items", self._older(klass, opened, cutoff)
+            if own := self._settings.classes.get(klass):
+                yield from self._over([klass], own.count, own.size)
+        yield from self._over(list(QuarantineClass), None, self._settings.size)
         yield "", self._deleted_bodies
-        yield "records", self._old_records
+        old = records.c.key < self._key(self._settings.history)
+        yield "records", lambda connection: self._old_records(connection, old, RECORDS)
+        if self._settings.records is not None:
+            yield "records", self._surplus_records(self._settings.records)
         yield "", self._kept_messages
         yield "", self._small_things
         yield "pages", lambda connection: (self._dialect.give_back(connection, PAGES), 0)
@@ -92,28 +92,42 @@ class _Expiry:
     def _key(self, age: float) -> int:
         return rows.key_at(max(0, self._now - int(age * 1000)))
 
-    def _older(self, condition: ColumnElement[bool]) -> Bite:
-        chosen = _OLDEST.where(condition, items.c.due.is_(None)).limit(BITE)
+    def _older(self, klass: QuarantineClass, opened: int, cutoff: int) -> Bite:
+        old = and_(items.c.klass == klass.value, items.c.open == opened, items.c.key < cutoff)
+        chosen = _OLDEST.where(old).limit(BITE)
         return lambda connection: self._purge(connection, connection.execute(chosen).all())
 
-    def _over(self, of_class: ColumnElement[bool], measure: Any, allowed: int, weight: Callable[[Any], int]) -> Bite:
-        """The oldest held items of a class, while it holds more than it is allowed."""
-        held = and_(of_class, items.c.open == 1)
-        excess: list[int] = []
+    def _over(
+        self, classes: Sequence[QuarantineClass], count: int | None, size: int | None
+    ) -> Iterator[tuple[str, Bite]]:
+        """The oldest held items of these classes, while there are more of them than is allowed."""
+        if count is not None:
+            yield "items", self._surplus(classes, func.count(), count, lambda _row: 1)
+        if size is not None:
+            yield "items", self._surplus(classes, func.sum(items.c.stored), size, lambda row: int(row.stored))
+
+    def _surplus(
+        self, classes: Sequence[QuarantineClass], measure: Any, allowed: int, weight: Callable[[Any], int]
+    ) -> Bite:
+        held = and_(items.c.klass.in_([klass.value for klass in classes]), items.c.open == 1)
+        asked = select(measure).select_from(items).with_hint(items, "INDEXED BY ix_items_class", "sqlite")
+        excess = self._measured(asked.where(held)) - allowed
 
         def bite(connection: Connection) -> tuple[int, int]:
-            if not excess:
-                excess.append(int(connection.execute(select(measure).where(held)).scalar() or 0) - allowed)
+            nonlocal excess
             chosen = []
-            if excess[0] > 0:
-                for row in connection.execute(_OLDEST.where(held, items.c.due.is_(None)).limit(BITE)):
-                    chosen.append(row)
-                    excess[0] -= weight(row)
-                    if excess[0] <= 0:
-                        break
+            for row in connection.execute(_OLDEST.where(held).limit(BITE)) if excess > 0 else ():
+                chosen.append(row)
+                excess -= weight(row)
+                if excess <= 0:
+                    break
             return self._purge(connection, chosen)
 
         return bite
+
+    def _measured(self, asked: Any) -> int:
+        with self._database.read() as connection:
+            return int(connection.execute(asked).scalar() or 0)
 
     def _purge(self, connection: Connection, chosen: Sequence[Any]) -> tuple[int, int]:
         if not chosen:
@@ -134,34 +148,36 @@ class _Expiry:
         connection.execute(update(items).where(items.c.key.in_([key for key, _ in chosen])).values(body=None))
         return len(chosen), _drop_bodies(connection, {body for _, body in chosen})
 
-    def _old_records(self, connection: Connection) -> tuple[int, int]:
-        last = self._last_record(connection)
-        if last is None:
+    def _surplus_records(self, allowed: int) -> Bite:
+        excess = self._measured(select(func.count()).select_from(records)) - allowed
+
+        def bite(connection: Connection) -> tuple[int, int]:
+            nonlocal excess
+            took, freed = self._old_records(connection, true(), min(excess, RECORDS)) if excess > 0 else (0, 0)
+            excess -= took
+            return took, freed
+
+        return bite
+
+    def _old_records(self, connection: Connection, which: ColumnElement[bool], limit: int) -> tuple[int, int]:
+        """The oldest of these records; they are the first there are, so that a range of keys names them."""
+        oldest = select(records.c.key).where(which).order_by(records.c.key).limit(limit)
+        keys = connection.execute(oldest).scalars().all()
+        if not keys:
             return 0, 0
-        gone = records.c.key <= last
+        gone = records.c.key <= keys[-1]
         used = select(records.c.body).where(gone, records.c.body.is_not(None))
         held = set(connection.execute(used).scalars())
         self._dialect.unindex(connection, records, gone)
-        connection.execute(delete(record_data).where(record_data.c.key <= last))
+        connection.execute(delete(record_data).where(record_data.c.key <= keys[-1]))
         took = connection.execute(delete(records).where(gone)).rowcount
         return took, _drop_bodies(connection, held)
-
-    def _last_record(self, connection: Connection) -> int | None:
-        """The key up to which records go in this bite; None when none does."""
-        oldest = select(records.c.key).order_by(records.c.key).limit(RECORDS)
-        old = connection.execute(oldest.where(records.c.key < self._key(self._settings.history))).scalars().all()
-        if old or self._settings.records is None:
-            return int(old[-1]) if old else None
-        excess = int(connection.execute(select(func.count()).select_from(records)).scalar_one())
-        excess -= self._settings.records
-        if excess <= 0:
-            return None
-        return int(connection.execute(oldest.limit(min(excess, RECORDS))).scalars().all()[-1])
 
     def _kept_messages(self, connection: Connection) -> tuple[int, int]:
         """Records let go of the messages that were kept beside them."""
         old = and_(records.c.body.is_not(None), records.c.key < self._key(self._settings.message))
-        chosen = connection.execute(select(records.c.key, records.c.body).where(old).limit(RECORDS)).all()
+        kept = select(records.c.key, records.c.body).with_hint(records, "INDEXED BY ix_records_kept", "sqlite")
+        chosen = connection.execute(kept.where(old).limit(RECORDS)).all()
         connection.execute(update(records).where(records.c.key.in_([key for key, _ in chosen])).values(body=None))
         return len(chosen), _drop_bodies(connection, {body for _, body in chosen})
 
@@ -175,11 +191,9 @@ class _Expiry:
 
 
 Bite = Callable[[Connection], tuple[int, int]]
-_OLDEST = select(items.c.key, items.c.body, items.c.stored).order_by(items.c.key)
-
-
-def _stored(row: Any) -> int:
-    return int(row.stored)
+_OLDEST = (  # what is being released, or waits for it, is left alone
+    select(items.c.key, items.c.body, items.c.stored).where(items.c.due.is_(None)).order_by(items.c.key)
+)
 
 
 def _drop_bodies(connection: Connection, ids: Iterable[int]) -> int:

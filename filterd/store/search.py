@@ -23,6 +23,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
 )
 
 from filterd.store.dialect import Dialect
@@ -138,7 +139,7 @@ def page(
     `budget` in seconds; None reads on until the page is full or the table ends.
     """
     leading = next((ask for ask in asks if ask.lead), None)
-    lead = leading.lead if leading and leading.lead else Lead(of, of.c.key, of.c.key >= 0)
+    lead = leading.lead if leading and leading.lead else Lead(of, of.c.key, true())
     tests = [ask.test for ask in asks if ask is not leading or not lead.exact]
     top = before if before is not None else 1 << 62
     found: list[Any] = []

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 DELIVERED_KEPT = 5 * 86_400_000  # ms; senders give up after five days (RFC 5321 section 4.5.4.1)
 HEADERS = 262_144  # the most of a header block that is kept
+SQUEEZING = 100_000_000  # bytes of messages that may wait to be compressed for the history
 AT_ONCE = 65_536  # bytes that are compressed where they are; more would stall the event loop
 _HOUR = 3_600_000
 
@@ -52,6 +53,8 @@ class Store:
         self._database = database
         self._lock = lock
         self._writer_started: Writer | None = None
+        self._closed = False
+        self._squeezing = 0  # bytes of messages that wait to be compressed
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="store")
         self._delivered: set[str] | None = None  # digests, where nobody else can add to them
 
@@ -95,7 +98,7 @@ class Store:
         elif len(raw) <= AT_ONCE:
             self._writer.later(_whole(record, raw))
         else:
-            self._pool.submit(lambda: self._writer.later(_whole(record, raw)))
+            self._squeeze_later(record, raw)
 
     async def delivered(self, digest: str, sender: str, recipients: Sequence[str]) -> frozenset[str]:
         """Which of these recipients were given this content in a try whose client was told to come again."""
@@ -140,7 +143,8 @@ class Store:
             self._writer_started.flush()
 
     def close(self) -> None:
-        """Write what waits and let go of the database."""
+        """Write what waits and let go of the database. Also the second time."""
+        self._closed = True
         self._pool.shutdown()
         if self._writer_started:
             self._writer_started.close()
@@ -162,7 +166,7 @@ class Store:
             return "the floor of free space is reached: quarantine is deferred"
         return None
 
-    def expire(self, moment: datetime | None = None, budget: float = 0.8, grace: float = DELETED_KEPT) -> Expired:
+    def expire(self, moment: datetime | None = None, budget: float = 0.6, grace: float = DELETED_KEPT) -> Expired:
         """Let retention take its part, for about `budget` seconds; `more` says that there is more to do.
 
         Bodies of items that were deleted over `grace` seconds ago go too.
@@ -172,14 +176,17 @@ class Store:
 
     def stats(self, since: datetime | None = None) -> tuple[list[ClassCount], list[Tally]]:
         """What is held now, by class; and messages by hour, action and reason, since `since` or ever."""
-        held = select(items.c.klass, func.count(), func.sum(items.c.stored)).where(items.c.open == 1)
+        held = select(func.count(), func.coalesce(func.sum(items.c.stored), 0))
+        held = held.where(items.c.open == 1).with_hint(items, "INDEXED BY ix_items_class", "sqlite")
         counted = select(tallies).order_by(tallies.c.hour)
         if since:
             counted = counted.where(tallies.c.hour >= rows.milliseconds(since) // _HOUR)
         with self._database.read() as connection:
             classes = [
-                ClassCount(klass=QuarantineClass(klass), count=count, size=int(size))
-                for klass, count, size in connection.execute(held.group_by(items.c.klass))
+                ClassCount(klass=klass, count=count, size=int(size))
+                for klass in QuarantineClass
+                for count, size in connection.execute(held.where(items.c.klass == klass.value))
+                if count
             ]
             hours = [
                 Tally(rows.moment(row.hour * _HOUR), row.action, row.reason, row.messages)
@@ -205,11 +212,29 @@ class Store:
             raise StoreFull("the floor of free space is reached")
         return body
 
+    def _squeeze_later(self, record: Record, raw: bytes | memoryview) -> None:
+        """Compress a big message off the event loop, unless too much waits for that already."""
+        if self._closed or self._squeezing + len(raw) > SQUEEZING:
+            self._writer.counters.lost_bodies += 1
+            self._writer.later(Entry(record))
+            return
+        self._squeezing += len(raw)
+        self._pool.submit(self._squeeze, record, raw)
+
+    def _squeeze(self, record: Record, raw: bytes | memoryview) -> None:
+        try:
+            self._writer.later(_whole(record, raw))
+        finally:
+            self._squeezing -= len(raw)
+
     def _is_full(self, coming: int = 0) -> bool:
         path = self._database.path
         if path is None:
             return False
-        room = os.statvfs(path.parent)
+        try:
+            room = os.statvfs(path.parent)
+        except OSError:
+            return False  # then writing itself says what is wrong
         return room.f_bavail * room.f_frsize - coming < self.retention.min_free
 
     def _delivered_digests(self) -> set[str]:

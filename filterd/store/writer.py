@@ -146,7 +146,8 @@ class Writer:
         return entries, [job for job in waiting if job.future.set_running_or_notify_cancel()], last
 
     def _ripe(self) -> bool:
-        return bool(self._entries) and (len(self._entries) >= BATCH or time.monotonic() >= self._due)
+        enough = len(self._entries) >= BATCH and self.trouble is None
+        return bool(self._entries) and (enough or time.monotonic() >= self._due)
 
     def _do(self, entries: list[Entry], jobs: list[_Job]) -> None:
         try:
@@ -205,7 +206,8 @@ class Writer:
             jobs += [job for job in self._jobs if job.future.set_running_or_notify_cancel()]
             self._jobs.clear()
             if self._closing:
-                self.counters.lost_records += len(entries)
+                self.counters.lost_records += len(entries) + len(self._entries)
+                self._entries.clear()
             else:
                 self._entries.extendleft(reversed(entries))
                 self._bytes += sum(len(entry.body.data) for entry in entries if entry.body)

@@ -1,7 +1,8 @@
 """How the store does with many rows: `python tests/bench/store_scale.py [ROWS] [FOLDER]`.
 
-Fills a store with ROWS records and ROWS quarantined items (200,000 unless said), then times what people and jobs do
-with it: pages, searches, bulk selection, expiry. Each figure is the slowest of three runs, in milliseconds; the CPU of
+Fills a store with ROWS records and ROWS quarantined items (200,000 unless said), the first WRITTEN of them as the
+service writes them and the others as copies made by SQL, a later time each; then times what people and jobs do with
+it: pages, searches, bulk selection, expiry. Each figure is the slowest of three runs, in milliseconds; the CPU of
 writing is per message. With a folder that holds a filled store already, only the timing is done.
 """
 
@@ -36,6 +37,7 @@ from filterd.store.puts import Body, Entry, Holding, Puts
 from filterd.store.rows import squeeze
 
 DAYS = 30
+WRITTEN = 200_000
 GROUP = 200
 WORDS = [
     "invoice",
@@ -75,22 +77,55 @@ def main(rows: int, folder: Path) -> None:
     store = Store.open(folder, RetentionSettings(min_free=0))
     try:
         if not store.history.find(limit=1).rows:
-            fill(store, rows)
-        store.database.optimise()
+            fill(store, min(rows, WRITTEN), DAYS * min(rows, WRITTEN) / rows)
+        multiply(store, rows)
         measure(store, rows)
     finally:
         store.close()
 
 
-def fill(store: Store, rows: int) -> None:
-    """Records over the last DAYS days, each of them quarantined for one recipient, in time's order."""
+def multiply(store: Store, rows: int) -> None:
+    """Copy all there is to later times, under other ids, until there are so many."""
+    with store.database.write() as connection:
+        ask = connection.exec_driver_sql
+        count, first, last = ask("SELECT count(*), min(key), max(key) FROM records").one()
+        bodies = ask("SELECT max(id) FROM bodies").scalar_one()
+        names = {
+            table: ", ".join(row.name for row in ask(f"PRAGMA table_info({table})"))
+            for table in ("bodies", "records", "record_data", "items")
+        }
+    for copy in range(1, -(-rows // count)):
+        shift = ((last - first) // 1024 + 1) * copy
+        changed = {
+            "key": f"key + {shift * 1024}",
+            "time": f"time + {shift * 1000}",
+            "id": f"'{copy}-' || id",
+            "digest": f"'x{copy}' || digest",
+            "body": f"body + {bodies * copy}",
+        }
+        with store.database.write() as connection:
+            for table, columns in names.items():
+                own = changed | ({"id": f"id + {bodies * copy}"} if table == "bodies" else {})
+                chosen = ", ".join(own.get(name, name) for name in columns.split(", "))
+                limit = f"id <= {bodies}" if table == "bodies" else f"key <= {last}"
+                sql = f"INSERT INTO {table}({columns}) SELECT {chosen} FROM {table} WHERE {limit}"
+                connection.exec_driver_sql(sql)
+            for table in ("records", "items"):
+                for kind in ("facets", "search"):
+                    fresh = f"SELECT key, {kind} FROM {table} WHERE key >= {first + shift * 1024}"
+                    connection.exec_driver_sql(f"INSERT INTO {table}_{kind}(rowid, content) {fresh}")
+        print(f"copy {copy}", file=sys.stderr)
+
+
+def fill(store: Store, rows: int, days: float) -> None:
+    """Records over so many days from DAYS ago, each of them quarantined for one recipient, in time's order."""
     random.seed(1)
     start = time.time() - DAYS * 86_400
     writing = Puts(store.database.dialect)
     spent, held, began = 0.0, 0.0, time.monotonic()
     data = squeeze(BODY)
     for first in range(0, rows, GROUP):
-        at = [start + (first + n) / rows * DAYS * 86_400 for n in range(GROUP)]
+        at = [start + (first + n) / rows * days * 86_400 for n in range(GROUP)]
         records = [make(stamp) for stamp in at]
         cpu = time.process_time()
         with store.database.write() as connection:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -259,3 +260,37 @@ def test_the_files_are_ours_alone(store: Store, tmp_path: Path) -> None:
     hold(store)
     for path in (tmp_path / "state").iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+@pytest.mark.usefixtures("impatient")
+def test_closing_while_it_cannot_write_ends_soon(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, min_free=0)
+    hold(store)
+    other = sqlite3.connect(tmp_path / "filterd.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(5000):
+        store.write(make_record())
+    began = time.monotonic()
+    store.close()
+    other.close()
+    assert time.monotonic() - began < 20
+    assert store.counters.lost_records == 5000
+    store.write(make_record(), b"x" * 100_000)  # says nothing, does nothing
+
+
+def test_trouble_is_not_tried_again_without_pause(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a full backlog and a database that fails at once, the writer waits between its tries."""
+    tries = []
+
+    def fail() -> None:
+        tries.append(time.monotonic())
+        raise StoreFull("the disk is full")
+
+    monkeypatch.setattr(store.database, "write", fail)
+    for _ in range(1000):
+        store.write(make_record())
+    time.sleep(1.5)
+    assert 1 <= len(tries) <= 4
+    monkeypatch.undo()
+    asyncio.run(store.flush())
+    assert store.counters.records == 1000
