@@ -39,7 +39,7 @@ class Door(Protocol):
         ...
 
 
-Maker = Callable[[str, AnyListener], Door]  # from a door's name and its settings
+Maker = Callable[[str, AnyListener, Address], Door]  # from a door's name, its settings, and its address there
 Place = tuple[str, Address]  # what a door is known by: its protocol and address
 
 
@@ -115,7 +115,7 @@ class Doors:
 
     async def _start(self, place: Place, listener: AnyListener, sockets: list[socket.socket], make: Maker) -> None:
         name = f"{listener.protocol} {where(sockets[0])}"
-        door = make(name, listener)
+        door = make(name, listener, place[1])
         await door.start([opened.dup() for opened in sockets])
         self._open[place] = _Open(listener, sockets, door, name)
 

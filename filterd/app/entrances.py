@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from filterd.app.children import Child
 from filterd.app.hops import Hops
 from filterd.config.model import Config
 from filterd.frontends import Filter
-from filterd.frontends.http import HttpDoor, Route
 from filterd.frontends.milter.server import MilterServer
 from filterd.frontends.settings import AnyListener, MilterListener, SmtpListener
 from filterd.frontends.smtp.server import SmtpServer
@@ -83,25 +82,6 @@ class MilterEntrance:
 
     async def drain(self) -> None:
         await self._server.drain()
-
-
-class HttpEntrance:
-    """An http listener; its routes ask the service, which knows the configuration in force."""
-
-    def __init__(self, routes: Mapping[str, Route]) -> None:
-        self._door = HttpDoor(routes)
-
-    async def start(self, sockets: list[socket.socket]) -> None:
-        await self._door.start(sockets)
-
-    def adapt(self, listener: AnyListener) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._door.close()
-
-    async def drain(self) -> None:
-        """An answer takes less time than the shutdown around it."""
 
 
 class WebEntrance:

@@ -17,22 +17,33 @@ from typing import Any
 import structlog
 
 from filterd import __version__
+from filterd.app.advisers import Desks, HttpEntrance, SpamdEntrance
 from filterd.app.build import asker, pooled
 from filterd.app.children import Child
 from filterd.app.control import Control
 from filterd.app.doors import Door, Doors
-from filterd.app.entrances import HttpEntrance, MilterEntrance, SmtpEntrance, WebEntrance
+from filterd.app.entrances import MilterEntrance, SmtpEntrance, WebEntrance
 from filterd.app.health import Health, Level, Vitals, conclude, report
 from filterd.app.hops import Hops
 from filterd.app.logs import message_line, set_up
 from filterd.app.metrics import CONTENT_TYPE, Metrics
 from filterd.app.sockets import SocketError, inherited
 from filterd.app.state import Bypass, StateError, prepare
+from filterd.app.statistics import CountingLearner, Statistics
 from filterd.config.load import Loaded
 from filterd.engine.engine import Engine
 from filterd.engine.pool import PoolError
-from filterd.frontends.http import Answer
-from filterd.frontends.settings import AnyListener, HttpListener, MilterListener, SmtpListener, WebListener
+from filterd.frontends.http import Answer, Route
+from filterd.frontends.learner import NotLearning
+from filterd.frontends.settings import (
+    Address,
+    AnyListener,
+    HttpListener,
+    MilterListener,
+    SmtpListener,
+    SpamdListener,
+    WebListener,
+)
 from filterd.net import Dns
 from filterd.record import Record
 from filterd.store import QuarantineClass, Store, StoreError
@@ -64,6 +75,8 @@ class Service:
         self.on_record: Callable[[Record], None] | None = None
         self.store: Store
         self.engine: Engine
+        self._desks: Desks
+        self._statistics: Statistics
         self._dns: Dns
 
     @property
@@ -102,6 +115,9 @@ class Service:
         self._children = children
         watcher = asyncio.create_task(self._watch())
         stack.callback(watcher.cancel)
+        learner = CountingLearner(NotLearning())
+        self._statistics = Statistics(self.metrics, lambda: self.loaded, learner)
+        self._desks = Desks(lambda: self.loaded.config, self.engine, learner)
         await self._doors.arrange(config.listeners, self._make)
         stack.push_async_callback(self._doors.close, DRAIN)
         generation = self.engine.generation.ids
@@ -159,13 +175,15 @@ class Service:
             old_dns, self._dns = self._dns, dns
             await old_dns.aclose()
 
-    def _make(self, name: str, listener: AnyListener) -> Door:
+    def _make(self, name: str, listener: AnyListener, address: Address) -> Door:
         if isinstance(listener, SmtpListener):
             return SmtpEntrance(name, listener, lambda: self.loaded.config, self.engine, self._hops)
         if isinstance(listener, MilterListener):
             return MilterEntrance(name, listener, lambda: self.loaded.config, self.engine)
         if isinstance(listener, HttpListener):
-            return HttpEntrance({"/healthy": self._healthy, "/metrics": self._scraped})
+            return HttpEntrance(name, listener, address, self._desks, self._routes)
+        if isinstance(listener, SpamdListener):
+            return SpamdEntrance(name, listener, self._desks)
         if isinstance(listener, WebListener):
             document = self.loaded.document
             return WebEntrance(name, str(document.file) if document else None, self._web)
@@ -209,6 +227,10 @@ class Service:
             load=self.engine.load,
             bypass=self._bypass.said(),
         )
+
+    @property
+    def _routes(self) -> dict[str, Route]:
+        return {"/healthy": self._healthy, "/metrics": self._scraped, **self._statistics.routes}
 
     async def _healthy(self) -> Answer:
         health = await self.health()

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
+from filterd.frontends.words import QuarantineAs
 from filterd.settings import NetworkField, Networks, Settings, Size, parse_network
 from filterd.value import Value
 
@@ -138,17 +139,30 @@ class MilterListener(Listener):
     protocol: Literal["milter"]
 
 
-class SpamdListener(Listener):
+class AdvisingListener(Listener):
+    """A door that only says what it thinks."""
+
+    quarantine_as: QuarantineAs = Field(
+        QuarantineAs.ADD_HEADER,
+        description="What rspamd's clients are told to do with mail that is to be quarantined, for here nothing is "
+        "held: `add header` (deliver it marked), `reject`, or the word `quarantine` for clients that know it.",
+    )
+
+
+class SpamdListener(AdvisingListener):
     """SpamAssassin's spamd protocol, for spamc and Exim."""
 
     protocol: Literal["spamd"]
+    tell: bool = Field(True, description="Take TELL (`spamc -L`): whoever may connect may teach.")
 
 
-class HttpListener(Listener):
-    """rspamd's HTTP protocol; learning on the second address only. Also /metrics and /healthy."""
+class HttpListener(AdvisingListener):
+    """rspamd's HTTP protocol; of several addresses the first only scans. Also /metrics and /healthy."""
 
     protocol: Literal["http"]
-    password: str | None = Field(None, description="Asked for by everything that changes something.")
+    password: str | None = Field(
+        None, description="Asked for by everything that changes something. null: only programs on this machine may."
+    )
     body_size: Size = Field(60_000_000, description="The largest request.")
 
 
