@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from filterd.frontends.web import api
 from filterd.frontends.web.pages import account, audit, history, login, message, overview, quarantine
 from filterd.frontends.web.site import Site
 from filterd.frontends.web.visit import Page, Visit, endpoint
@@ -62,6 +63,7 @@ def create_app(site: Site) -> ASGIApp:
         at("/account", account.show),
         at("/account", account.change, POST),
         at("/theme", account.theme, POST, open_=True),
+        *api.routes(site),
     ]
     return Secured(Starlette(routes=routes, exception_handlers={404: _lost(site)}), secure=site.secure)
 
@@ -99,5 +101,10 @@ def static(request: Request) -> Response:
     if kind is None or "/" in name or not path.is_file():
         return Response("not found\n", 404, media_type="text/plain")
     return Response(
-        path.read_bytes(), headers={"Cache-Control": "public, max-age=31536000, immutable"}, media_type=kind
+        path.read_bytes(),
+        headers={
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        },
+        media_type=kind,
     )

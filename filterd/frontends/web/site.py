@@ -11,19 +11,21 @@ from filterd.frontends.web.attempts import Attempts
 from filterd.frontends.web.settings import WebSettings
 from filterd.store import Store
 
-Learn = Callable[[bytes, str, str], str]  # (message, "spam" or "ham", who) -> one sentence; blocks
+# Takes an item's id, "spam" or "ham", and who says so; blocks. What comes of it is learning's affair: a release is a
+# suggestion, and not yet a lesson.
+Suggest = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True)
 class Site:
-    """`secret` signs; `secure` says that people come by TLS; without `learn` nobody is offered to teach."""
+    """`secret` signs; `secure` says that people come by TLS; without `suggest` nobody is offered to teach."""
 
     store: Store
     secret: bytes
     settings: WebSettings = WebSettings()
     hostname: str = "localhost"
     secure: bool = False
-    learn: Learn | None = None
+    suggest: Suggest | None = None
     attempts: Attempts = field(default_factory=Attempts)
 
     @property

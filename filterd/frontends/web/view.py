@@ -5,14 +5,19 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
+import re
 from importlib.resources import files
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from filterd.decision import Reason
+from filterd.findings import Finding
 from filterd.mail.address import parse_addresses
 from filterd.record import Record
 
+_DECEIVE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+MODEL_SAYS = "LEARNT_SPAM"
 _STEPS = ((86_400 * 365, "y"), (86_400 * 7, "w"), (86_400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -23,6 +28,7 @@ def environment() -> Environment:
         loader=PackageLoader("filterd.frontends.web"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.do"],
@@ -39,6 +45,11 @@ def environment() -> Environment:
     }
     made.globals["static"] = static
     return made
+
+
+def shown(value: object) -> object:
+    """What a template prints: text without characters that hide or turn the direction of what is around them."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else _DECEIVE.sub("\ufffd", value)
 
 
 def ago(moment: datetime.datetime) -> str:
@@ -81,8 +92,8 @@ def who(header: str) -> str:
 
 
 def line(text: str) -> str:
-    """One line without characters that turn the direction of writing or hide."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    """One line."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 @functools.cache
@@ -96,15 +107,22 @@ def reasons(record: Record | None, most: int = 2) -> list[str]:
     """Why, in words: what the heaviest findings mean."""
     if record is None:
         return []
-    heaviest = sorted((one for one in record.verdict.findings if one.points > 0), key=lambda one: -one.points)
+    found = (one for one in record.verdict.findings if one.points > 0)
+    heaviest = sorted(found, key=lambda one: (one.name == MODEL_SAYS, -one.points))  # words say more than the model
     return [one.about or one.name for one in heaviest[:most]]
 
 
-def changes(record: Record) -> list[dict[str, Any]]:
-    """What would have to change for the message to be delivered: single findings that tip the scales."""
-    threshold = record.thresholds.quarantine
-    if threshold is None or record.verdict.forced is not None or record.verdict.points < threshold:
+def threshold(record: Record, recipients: list[str]) -> int | None:
+    """From which score on it was kept back, in hundredths; None where something else than the score decided."""
+    mine = [one for one in record.decisions if one.recipient in recipients]
+    by_score = mine and all(one.reason is Reason.SPAM_SCORE and not one.policy for one in mine)
+    return record.thresholds.quarantine if by_score and record.verdict.forced is None else None
+
+
+def decisive(record: Record, recipients: list[str]) -> list[Finding]:
+    """What would have to change: findings without any one of which it would have been delivered."""
+    limit = threshold(record, recipients)
+    if limit is None or record.verdict.points < limit:
         return []
-    over = record.verdict.points - threshold
-    return [{"finding": one, "left": record.verdict.points - one.points} for one in record.verdict.findings
-            if one.points > over]  # fmt: skip
+    over = record.verdict.points - limit
+    return [one for one in record.verdict.findings if one.points > over]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -125,11 +125,13 @@ class Visit:
         theme = self.request.cookies.get("filterd-theme", "")
         return theme if theme in THEMES else ""
 
-    def redirect(self, path: str, text: str = "", **notice: Any) -> Response:
+    def redirect(self, path: str, text: str = "", undo: str = "", ids: Sequence[str] = ()) -> Response:
         """Go on to one of our own pages, which shows `text`; `undo` and `ids` offer to take it back."""
         response = RedirectResponse(own_path(path), 303)
         if text:
-            said = base64.urlsafe_b64encode(json.dumps({"text": text, **notice}).encode()).decode()
+            said = base64.urlsafe_b64encode(
+                json.dumps({"text": text, "undo": undo, "ids": list(ids)}).encode()
+            ).decode()
             self.set_cookie(response, NOTICE, f"{self.site.sign('notice', self.session + said)}.{said}", 300)
         return response
 

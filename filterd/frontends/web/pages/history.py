@@ -12,7 +12,7 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 
 from filterd.frontends.web import query, rights
-from filterd.frontends.web.view import changes
+from filterd.frontends.web.view import decisive, threshold
 from filterd.frontends.web.visit import NotFound, Visit
 from filterd.store import HistoryRow
 from filterd.value import replace
@@ -56,7 +56,10 @@ def message(visit: Visit) -> Response:
         if record is not None:
             visit.site.store.audit.write(visit.by, "refused", record.id, "not theirs, history")
         raise NotFound
-    return visit.render("record.html", record=record, own=rights.own(visit.person, recipients), changes=changes(record))
+    own = rights.own(visit.person, recipients)
+    return visit.render(
+        "record.html", record=record, own=own, threshold=threshold(record, own), decisive=decisive(record, own)
+    )
 
 
 def as_csv(visit: Visit) -> Response:

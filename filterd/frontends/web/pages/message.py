@@ -6,7 +6,7 @@ from starlette.responses import HTMLResponse, Response
 
 from filterd.frontends.web import preview, rights
 from filterd.frontends.web.pages.quarantine import theirs
-from filterd.frontends.web.view import changes
+from filterd.frontends.web.view import decisive, threshold
 from filterd.frontends.web.visit import NotFound, Visit
 from filterd.store import QuarantineFilter
 
@@ -27,8 +27,8 @@ def show(visit: Visit) -> Response:
         "message.html",
         item=item,
         record=record,
-        own=rights.own(visit.person, [one.recipient for one in record.decisions]) if record else [],
-        changes=changes(record) if record else [],
+        threshold=threshold(record, [item.recipient]) if record else None,
+        decisive=decisive(record, [item.recipient]) if record else [],
         message=message,
         view=view if view in VIEWS else "text",
         preview=preview,

@@ -113,11 +113,30 @@ def _undelete(visit: Visit, items: list[QuarantineItem]) -> Done:
     return visit.language.count("%(n)s message is back.", "%(n)s messages are back.", len(done)), "", []
 
 
+def _spam(visit: Visit, items: list[QuarantineItem]) -> Done:
+    _suggest(visit, items, "spam")
+    return _delete(visit, items)
+
+
+def _ham(visit: Visit, items: list[QuarantineItem]) -> Done:
+    _suggest(visit, items, "ham")
+    return _release(visit, items)
+
+
+def _suggest(visit: Visit, items: list[QuarantineItem], klass: str) -> None:
+    if visit.site.suggest is None:
+        raise NotFound
+    for item in items:
+        visit.site.suggest(item.id, klass, visit.by)
+
+
 ACTS: dict[str, Callable[[Visit, list[QuarantineItem]], Done]] = {
     "release": _release,
     "unrelease": _unrelease,
     "delete": _delete,
     "undelete": _undelete,
+    "spam": _spam,
+    "ham": _ham,
 }
 
 
