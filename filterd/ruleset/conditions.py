@@ -8,14 +8,14 @@ somewhere in the mail for it to hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from filterd.ruleset.fields import Element, Field, Kind
 from filterd.ruleset.operators import COMPARISONS, OPERATORS, Context, Guard, Matcher, bounds
 from filterd.ruleset.place import Place, shown, unknown
-from filterd.ruleset.view import View, clean
+from filterd.ruleset.view import View
 
 COMBINERS = ("all", "any", "not", "some", "found")
 FIELD_TESTS = ("not", "any", "exists", "count")  # beside the operators
@@ -172,33 +172,35 @@ def _element(thing: Element, place: Place, context: Context) -> Condition:
     entries = place.mapping(thing.name, (*thing.fields, "count"))
     how_many = entries.pop("count", None)
     tests = [(thing.fields[name], field_test(inner, thing.fields[name], context)) for name, inner in entries.items()]
+    tests.sort(key=lambda one: one[1].guard is not None)  # what needs no pattern is asked first
     guards = [test.guard for _, test in tests if test.guard is not None]
+
+    def found(view: View) -> Iterator[str]:
+        """The evidence of each thing that passes every test."""
+        if any(guard.isdisjoint(view.hits) for guard in guards):
+            return
+        columns = [(view.column(field), test.check) for field, test in tests]
+        for index in range(len(view.elements(thing))):
+            evidence: str | None = ""
+            for column, check in columns:
+                if (said := check(column[index], view)) is None:
+                    evidence = None
+                    break
+                evidence = said or evidence
+            if evidence is not None:
+                yield evidence
+
     guard = min(guards, key=len, default=None)
-
-    def passes(one: Any, view: View) -> str | None:
-        evidence = ""
-        for field, test in tests:
-            if (said := test.check(clean(field, field.of(one)), view)) is None:
-                return None
-            evidence = said or evidence
-        return evidence
-
     if how_many is not None:
-        return _counted(thing, passes, how_many, guard)
-
-    def holds(view: View) -> str | None:
-        if guard is not None and guard.isdisjoint(view.hits):
-            return None
-        return next((said for one in view.elements(thing) if (said := passes(one, view)) is not None), None)
-
-    return Condition(holds, guard)
+        return _counted(found, how_many, guard)
+    return Condition(lambda view: next(found(view), None), guard)
 
 
-def _counted(thing: Element, passes: Callable[[Any, View], str | None], place: Place, guard: Guard) -> Condition:
+def _counted(found: Callable[[View], Iterator[str]], place: Place, guard: Guard) -> Condition:
     fits = _bounds(place)
 
     def holds(view: View) -> str | None:
-        number = sum(passes(one, view) is not None for one in view.elements(thing))
+        number = sum(1 for _ in found(view))
         return f"{number} times" if fits(number) else None
 
     return Condition(holds, None if fits(0) else guard)

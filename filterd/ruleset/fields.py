@@ -66,12 +66,6 @@ class Field:
             return ()
         return tuple(value) if isinstance(value, tuple | list) else (value,)
 
-    def values(self, view: View) -> tuple[Any, ...]:
-        """The values in the mail."""
-        if self.element is None:
-            return self.of(view)
-        return tuple(value for thing in view.elements(self.element) for value in self.of(thing))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Element:

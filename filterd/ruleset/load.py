@@ -94,7 +94,7 @@ def _documents(folder: Path, shown: str, problems: list[Problem]) -> Iterator[Do
     except OSError as error:
         problems.append(Problem(shown, 0, f"cannot be read: {error.strerror}"))
         return
-    for path in paths:
+    for path in (path for path in paths if not path.name.startswith(".")):
         name = f"{shown}/{path.name}"
         if path.suffix == ".yaml" and path.is_file():
             try:
@@ -103,7 +103,7 @@ def _documents(folder: Path, shown: str, problems: list[Problem]) -> Iterator[Do
                 problems += [Problem(name, problem.line, problem.text) for problem in error.problems]
                 continue
             yield Document(name, document.data, document.lines)
-        elif path.name not in _KNOWN_BESIDES and not path.name.startswith((".", "README")):
+        elif path.name not in _KNOWN_BESIDES and not path.name.startswith("README"):
             problems.append(
                 Problem(name, 0, "would not be read: rules are in *.yaml, lists in lists/, cases in cases/")
             )

@@ -7,7 +7,6 @@ one-line field holds no line end, no value is longer than MAX_TEXT, no field has
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,6 @@ MAX_TEXT = 256_000  # characters of one value
 MAX_ALL = 512_000  # characters of all values of a field
 MAX_VALUES = 2_000
 MAX_TIMEOUTS = 3  # after so many, backtracking patterns are left out for the rest of the mail
-_LINE_END = re.compile(r"[\r\n]+")
 
 
 class View:
@@ -49,26 +47,50 @@ class View:
         self.timeouts: list[Pattern] = []
         self.failures: dict[str, str] = {}  # fields that could not be read, and why
         self._values: dict[str, tuple[Any, ...]] = {}
+        self._columns: dict[str, tuple[tuple[Any, ...], ...]] = {}
         self._elements: dict[str, Sequence[Any]] = {}
 
     def elements(self, element: Element) -> Sequence[Any]:
         """The links, the attachments, ... each looked up once."""
         things = self._elements.get(element.name)
         if things is None:
-            things = self._elements[element.name] = tuple(element.things(self))[:MAX_VALUES]
+            try:
+                things = tuple(element.things(self))[:MAX_VALUES]
+            except Exception as error:  # noqa: BLE001
+                things = ()
+                self._fail(element.name, error)
+            self._elements[element.name] = things
         return things
 
     def values(self, field: Field) -> tuple[Any, ...]:
         """The values of a field in the mail, cleaned."""
         values = self._values.get(field.name)
         if values is None:
-            try:
-                values = clean(field, field.values(self))
-            except Exception as error:  # noqa: BLE001  a field that fails is empty, and the record says so
-                values = ()
-                self.failures[field.name] = f"{type(error).__name__}: {error}"
+            if field.element is None:
+                values = self._read(field, self)
+            else:
+                values = clean(field, tuple(value for one in self.column(field) for value in one))
             self._values[field.name] = values
         return values
+
+    def column(self, field: Field) -> tuple[tuple[Any, ...], ...]:
+        """The values of an element's field, cleaned, for each of the elements in their order."""
+        column = self._columns.get(field.name)
+        if column is None:
+            things = self.elements(field.element) if field.element is not None else ()
+            column = self._columns[field.name] = tuple(self._read(field, thing) for thing in things)
+        return column
+
+    def _read(self, field: Field, thing: Any) -> tuple[Any, ...]:
+        try:
+            return clean(field, field.of(thing))
+        except Exception as error:  # noqa: BLE001
+            self._fail(field.name, error)
+            return ()
+
+    def _fail(self, name: str, error: Exception) -> None:
+        """What cannot be read is empty, and the record says so."""
+        self.failures[name] = f"{type(error).__name__}: {error}"
 
     def searchable(self, field: Field) -> bytes | None:
         """All values as one UTF-8 text, a line each; None when there are none."""
@@ -95,7 +117,7 @@ def clean(field: Field, values: tuple[Any, ...]) -> tuple[Any, ...]:
     room, kept = MAX_ALL, []
     for value in values[:MAX_VALUES]:
         text = value[: min(MAX_TEXT, room)]
-        kept.append(_LINE_END.sub(" ", text) if "\n" in text or "\r" in text else text)
+        kept.append(text.replace("\r\n", " ").replace("\n", " ").replace("\r", " "))
         room -= len(text)
         if room <= 0:
             break
