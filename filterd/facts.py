@@ -79,7 +79,8 @@ class Questions(Value, kw_only=True):
     txt: tuple[str, ...] = ()  # DNS names, lower-case A-labels: DKIM keys and DMARC tree-walk records
     exists: tuple[str, ...] = ()  # domains of which we must know whether they exist (DMARC's np=)
     reverse: str = ""  # the address whose names iprev confirms; "" when that is not asked
-    domains: tuple[str, ...] = ()  # registrable domains of links and senders, for block lists
+    domains: tuple[str, ...] = ()  # registrable domains and addresses that links lead to, for block lists
+    senders: tuple[str, ...] = ()  # registrable domains of envelope sender, From and Reply-To, for block lists
     addresses: tuple[str, ...] = ()  # mail addresses, lower case, for hashed lists
     hashes: tuple[str, ...] = ()  # SHA-256 of decoded attachments
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from filterd.auth import authenticate, claims_us, questions
 from filterd.authentication import UNAUTHENTICATED, Authentication, AuthResult
 from filterd.checks import CHECKS
+from filterd.checks.asked import asked
+from filterd.checks.lists import Asks
 from filterd.classifier import Model
 from filterd.decision import HeaderSpan
 from filterd.facts import Facts, Questions
@@ -24,7 +26,7 @@ from filterd.outline import outline
 from filterd.record import Opinion, Outline, Verdict
 from filterd.ruleset import Ruleset
 from filterd.settings import Networks
-from filterd.value import Value
+from filterd.value import Value, replace
 
 CHECK_FAILED = Symbol("CHECK_FAILED", 0.0, "A check failed on this message; its name and error are shown.")
 LEARNT_SPAM = Symbol("LEARNT_SPAM", 0.0, "The trained classifier takes it for spam; its points follow its probability.")
@@ -73,13 +75,15 @@ class Judge:
     tag_at: int = 500  # hundredths: what one rule on authenticated mail stays under
     quarantine_at: int = 800  # what the classifier alone stays under
     checks: tuple[Check, ...] = CHECKS
+    asks: frozenset[Asks] = frozenset()  # what block and allow lists want to know
+    ours: frozenset[str] = frozenset()  # our own domains
 
     def inspect(self, envelope: Envelope, raw: bytes) -> tuple[Mail, Inspection]:
         """Read a message, find its origin, and say what must be asked about it."""
         message = Message(raw)
         mail = Mail(envelope, message, find_origin(envelope, message, self.relays))
         inspection = Inspection(
-            questions=questions(mail),
+            questions=replace(questions(mail), **asked(mail, self.asks, self.ours)) if self.asks else questions(mail),
             outline=outline(message),
             strip=self._strip(message),
             hops=len(message.headers.all("Received")),

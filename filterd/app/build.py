@@ -14,9 +14,6 @@ from filterd.engine.inline import InlinePool
 from filterd.engine.loading import load_judge
 from filterd.engine.pool import Pool, default_size
 from filterd.engine.wire import Setup
-from filterd.facts import Facts, Questions
-from filterd.net import Dns
-from filterd.probes import gather
 
 
 def setup_of(config: Config) -> Setup:
@@ -28,6 +25,7 @@ def setup_of(config: Config) -> Setup:
         relays=tuple(str(network) for network in config.networks.relays),
         rules=config.rules.model_dump_json().encode(),
         model=config.model.model_dump_json().encode(),
+        site=config.site.model_dump_json().encode(),
         tag_at=defaults.tag_at if thresholds.tag is None else thresholds.tag,
         quarantine_at=defaults.quarantine_at if thresholds.quarantine is None else thresholds.quarantine,
     )
@@ -43,15 +41,6 @@ async def pooled(loaded: Loaded, ask: Ask, workers: int | None = None) -> Genera
 def inline(loaded: Loaded, ask: Ask = ask_nobody) -> Generation:
     """A generation without processes."""
     return _generation(loaded, InlinePool(load_judge(setup_of(loaded.config))), ask)
-
-
-def asker(dns: Dns) -> Ask:
-    """Questions go to the DNS, all at once."""
-
-    async def ask(questions: Questions, seconds: float) -> Facts:
-        return await gather(questions, dns, seconds)
-
-    return ask
 
 
 def _generation(loaded: Loaded, judges: Judges, ask: Ask) -> Generation:

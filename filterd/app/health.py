@@ -48,6 +48,7 @@ class Vitals(Value, kw_only=True):
     undelivered: int = 0
     children_down: Sequence[str] = ()
     reload_failed: str | None = None
+    lists_off: dict[str, str] = {}  # why, by name
 
 
 def conclude(vitals: Vitals) -> Health:
@@ -68,6 +69,7 @@ def conclude(vitals: Vitals) -> Health:
     if vitals.undelivered:
         degraded.append(f"{vitals.undelivered} messages are in the quarantine because the next hop refused them")
     degraded += [f"the {child} process does not stay up" for child in vitals.children_down]
+    degraded += [f"the list {name} is switched off: {why}" for name, why in vitals.lists_off.items()]
     if vitals.reload_failed is not None:
         degraded.append(f"the last reload failed and the old settings are in force: {vitals.reload_failed}")
     return Health(down=tuple(down), degraded=tuple(degraded))

@@ -16,7 +16,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _BYTES = (1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6, 64e6)
 
-Gauges = Callable[[], dict[str, float]]
+Gauges = Callable[[], dict[str, float | dict[str, float]]]  # values, or values by name
 
 
 class Metrics(Collector):
@@ -72,7 +72,14 @@ class Metrics(Collector):
         info.add_metric((__version__,), 1)
         yield info
         for name, value in self._gauges().items():
-            yield GaugeMetricFamily(f"filterd_{name}", f"{name.replace('_', ' ').capitalize()}.", value)
+            about = f"{name.replace('_', ' ').capitalize()}."
+            if isinstance(value, dict):
+                gauge = GaugeMetricFamily(f"filterd_{name}", about, labels=("name",))
+                for key, one in value.items():
+                    gauge.add_metric((key,), one)
+                yield gauge
+            else:
+                yield GaugeMetricFamily(f"filterd_{name}", about, value)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text form."""

@@ -14,12 +14,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
-from filterd.app.build import asker, inline, pooled
+from filterd.app.build import inline, pooled
+from filterd.app.logs import set_up
+from filterd.app.world import World
 from filterd.config.load import Loaded
+from filterd.config.model import LogLevel
 from filterd.engine.engine import Engine, ask_nobody
 from filterd.ids import new_id
 from filterd.mail import Direction, Envelope, Message, Origin, Recipient, Source
-from filterd.net import Dns
 from filterd.record import Record
 from filterd.sources import Found, Item, Unreadable
 from filterd.store import Held, StoreUnavailable
@@ -69,10 +71,13 @@ async def scan(
     items: Iterable[Item], loaded: Loaded, said: Said, *, offline: bool = False, jobs: int = 1
 ) -> AsyncIterator[Scanned | Unreadable]:
     """The record of each message. `jobs` over 1 starts worker processes. Raises what loading raises."""
-    dns = None if offline else Dns(loaded.config.dns)
-    ask = ask_nobody if dns is None else asker(dns)
+    world = None if offline else World(loaded.config)
+    ask = ask_nobody if world is None else world.ask
     generation = inline(loaded, ask) if jobs == 1 else await pooled(loaded, ask, workers=jobs)
     engine = Engine(generation, _KeepsNothing())
+    set_up(loaded.config.log.model_copy(update={"level": LogLevel.WARNING}))
+    if world is not None:
+        world.start()
     waiting: deque[asyncio.Future[Scanned | Unreadable]] = deque()
     try:
         for item in items:
@@ -85,8 +90,8 @@ async def scan(
         for task in waiting:
             task.cancel()
         await generation.judges.close()
-        if dns is not None:
-            await dns.aclose()
+        if world is not None:
+            await world.aclose()
 
 
 async def _one(engine: Engine, item: Item, loaded: Loaded, said: Said) -> Scanned | Unreadable:

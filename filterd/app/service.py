@@ -18,7 +18,7 @@ import structlog
 
 from filterd import __version__
 from filterd.app.advisers import Desks, HttpEntrance, SpamdEntrance
-from filterd.app.build import asker, pooled
+from filterd.app.build import pooled
 from filterd.app.children import Child
 from filterd.app.control import Control
 from filterd.app.doors import Door, Doors
@@ -30,6 +30,7 @@ from filterd.app.metrics import CONTENT_TYPE, Metrics
 from filterd.app.sockets import SocketError, inherited
 from filterd.app.state import Bypass, StateError, prepare
 from filterd.app.statistics import CountingLearner, Statistics
+from filterd.app.world import World
 from filterd.config.load import Loaded
 from filterd.engine.engine import Engine
 from filterd.engine.pool import PoolError
@@ -44,7 +45,6 @@ from filterd.frontends.settings import (
     SpamdListener,
     WebListener,
 )
-from filterd.net import Dns
 from filterd.record import Record
 from filterd.store import QuarantineClass, Store, StoreError
 from filterd.yamlfile import DocumentError
@@ -77,7 +77,7 @@ class Service:
         self.engine: Engine
         self._desks: Desks
         self._statistics: Statistics
-        self._dns: Dns
+        self._world: World
 
     @property
     def doors(self) -> Doors:
@@ -99,9 +99,10 @@ class Service:
         secret = prepare(config.state)
         self.store = Store.open(config.store, config.retention)
         stack.callback(self.store.close)
-        self._dns = Dns(config.dns)
-        stack.push_async_callback(self._close_dns)
-        self.engine = Engine(await pooled(self.loaded, asker(self._dns)), self.store, self._recorded, mark_key=secret)
+        self._world = World(config)
+        stack.push_async_callback(self._close_world)
+        generation = await pooled(self.loaded, self._world.ask)
+        self.engine = Engine(generation, self.store, self._recorded, mark_key=secret)
         stack.push_async_callback(self._close_workers)
         self.engine.bypass = self._bypass.said() is not None
         self._hops.take(config)
@@ -113,6 +114,7 @@ class Service:
             child.start()
             stack.push_async_callback(child.stop)
         self._children = children
+        self._world.start()
         watcher = asyncio.create_task(self._watch())
         stack.callback(watcher.cancel)
         learner = CountingLearner(NotLearning())
@@ -120,14 +122,13 @@ class Service:
         self._desks = Desks(lambda: self.loaded.config, self.engine, learner)
         await self._doors.arrange(config.listeners, self._make)
         stack.push_async_callback(self._doors.close, DRAIN)
-        generation = self.engine.generation.ids
         log.info(
             "started",
             version=__version__,
             config=self.loaded.document.file if self.loaded.document else "embedded defaults",
-            generation=generation.config,
-            ruleset=generation.ruleset,
-            model=generation.model,
+            generation=generation.ids.config,
+            ruleset=generation.ids.ruleset,
+            model=generation.ids.model,
             doors=self._doors.names,
         )
 
@@ -155,8 +156,8 @@ class Service:
         for name in ("state", "database"):
             if getattr(old, name) != getattr(loaded.config, name):
                 raise ValueError(f"{name} cannot change while the service runs; restart it")
-        dns = self._dns if loaded.config.dns == old.dns else Dns(loaded.config.dns)
-        generation = await pooled(loaded, asker(dns))
+        world = World(loaded.config, self._world)
+        generation = await pooled(loaded, world.ask)
         before = self.loaded
         try:
             self._hops.take(loaded.config)
@@ -171,9 +172,9 @@ class Service:
         for child in self._children:
             await child.stop()
             child.start()
-        if dns is not self._dns:
-            old_dns, self._dns = self._dns, dns
-            await old_dns.aclose()
+        last, self._world = self._world, world
+        await last.aclose(world)
+        world.start()
 
     def _make(self, name: str, listener: AnyListener, address: Address) -> Door:
         if isinstance(listener, SmtpListener):
@@ -211,6 +212,7 @@ class Service:
                 undelivered=undelivered,
                 children_down=[child.name for child in (*self._children, *self._web) if not child.steady],
                 reload_failed=self._reload_failed,
+                lists_off=self._world.lists.off,
             )
         )
 
@@ -226,6 +228,7 @@ class Service:
             workers={"alive": generation.judges.alive, "wanted": generation.judges.size},
             load=self.engine.load,
             bypass=self._bypass.said(),
+            lists=self._world.status(),
         )
 
     @property
@@ -240,7 +243,7 @@ class Service:
     async def _scraped(self) -> Answer:
         return Answer(200, CONTENT_TYPE, self.metrics.text())
 
-    def _gauges(self) -> dict[str, float]:
+    def _gauges(self) -> dict[str, float | dict[str, float]]:
         judges, counters = self.engine.generation.judges, self.store.counters
         return {
             "workers_alive": judges.alive,
@@ -248,9 +251,7 @@ class Service:
             "bypass": float(self.engine.bypass),
             "store_well": float(self.store.health() is None),
             "records_lost": counters.lost_records,
-            "dns_questions": self._dns.counts.asked,
-            "dns_answers_cached": self._dns.counts.cached,
-            "dns_failures": self._dns.counts.failed,
+            **self._world.gauges(),
             **{f"load_{name}": value for name, value in self.engine.load.items()},
         }
 
@@ -272,5 +273,5 @@ class Service:
     async def _close_workers(self) -> None:
         await self.engine.generation.judges.close()
 
-    async def _close_dns(self) -> None:
-        await self._dns.aclose()
+    async def _close_world(self) -> None:
+        await self._world.aclose()

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from filterd.checks.lists import ListSettings
+from filterd.checks.site import SiteSettings
 from filterd.classifier import ModelSettings
 from filterd.engine.settings import EngineSettings, OnError, WorkLimits
 from filterd.frontends.settings import AnyListener
@@ -121,6 +123,9 @@ class Config(Settings):
     release: ReleaseSettings = Field(ReleaseSettings(), description="Mail that leaves the quarantine.")
     tls: TlsSettings = Field(TlsSettings(), description="STARTTLS on smtp listeners, and TLS on web listeners.")
     dns: DnsSettings = Field(DnsSettings(), description="Where and how the DNS is asked.")
+    lists: tuple[ListSettings, ...] = Field(
+        (), description="Block and allow lists in the DNS; none is asked by default. See docs/lists.md."
+    )
     thresholds: ThresholdSettings = Field(ThresholdSettings(), description="What a score leads to.")
     enforce: bool = Field(
         True, description="false: score and record as it would have been, add headers, deliver everything."
@@ -153,6 +158,14 @@ class Config(Settings):
             raise ValueError(f"{wrong!r} is not a domain")
         return tuple(to_ascii(domain) or domain for domain in domains)
 
+    @field_validator("lists")
+    @classmethod
+    def _lists(cls, lists: tuple[ListSettings, ...]) -> tuple[ListSettings, ...]:
+        names = [one.symbol.name for one in lists]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two lists make the symbol {twice}")
+        return lists
+
     @field_validator("state", "database", mode="before")
     @classmethod
     def _not_empty(cls, value: Any) -> Any:
@@ -164,6 +177,11 @@ class Config(Settings):
     def store(self) -> str | Path:
         """Where the store is: a database URL, or the state folder."""
         return self.database or self.state
+
+    @property
+    def site(self) -> SiteSettings:
+        """What the checks must know of the site."""
+        return SiteSettings(domains=self.domains, lists=self.lists)
 
     @property
     def all_policies(self) -> Policies:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from filterd.checks import CHECKS
+from filterd.checks.site import SiteSettings, site_checks
 from filterd.classifier import ModelSettings, load_shipped_or
 from filterd.engine.wire import Setup
 from filterd.findings import Symbol
@@ -12,19 +13,26 @@ from filterd.judge import OWN_SYMBOLS, Judge
 from filterd.ruleset import Ruleset, RulesSettings
 from filterd.settings import Networks
 
+_NO_SITE = SiteSettings()
 
-def builtin_symbols() -> tuple[Symbol, ...]:
-    """Every symbol that is declared in code; rules may refer to them, and weigh or disable them."""
-    return (*OWN_SYMBOLS, *(symbol for check in CHECKS for symbol in check.symbols))
+
+def builtin_symbols(site: SiteSettings = _NO_SITE) -> tuple[Symbol, ...]:
+    """Every symbol that code and the site's settings declare; rules may refer to them, weigh or disable them."""
+    checks = (*CHECKS, *site_checks(site))
+    return (*OWN_SYMBOLS, *(symbol for check in checks for symbol in check.symbols))
 
 
 def load_judge(setup: Setup) -> Judge:
     """The judge of one generation; raises RuleErrors or ModelError with what is wrong and where."""
+    site = SiteSettings.model_validate_json(setup.site)
     return Judge(
-        ruleset=Ruleset.load(RulesSettings.model_validate_json(setup.rules), builtin_symbols()),
+        ruleset=Ruleset.load(RulesSettings.model_validate_json(setup.rules), builtin_symbols(site)),
         model=load_shipped_or(ModelSettings.model_validate_json(setup.model)),
         hostname=setup.hostname,
         relays=Networks(ip_network(network) for network in setup.relays),
         tag_at=setup.tag_at,
         quarantine_at=setup.quarantine_at,
+        checks=(*CHECKS, *site_checks(site)),
+        asks=frozenset(asks for one in site.lists for asks in one.asks),
+        ours=frozenset(site.domains),
     )

@@ -34,6 +34,7 @@ class Setup(Value, kw_only=True):
     relays: tuple[str, ...] = ()
     rules: bytes = b"{}"  # RulesSettings as JSON
     model: bytes = b"{}"  # ModelSettings as JSON
+    site: bytes = b"{}"  # SiteSettings as JSON
     tag_at: int = 500
     quarantine_at: int = 800
     memory: int = 1_500_000_000  # bytes of address space beyond what the loaded worker has

@@ -15,21 +15,30 @@ from filterd.facts import Facts, Questions
 from filterd.net.dns import Dns
 from filterd.probes.exists import exists
 from filterd.probes.iprev import iprev
+from filterd.probes.lists import Lists, listings
 from filterd.probes.probe import Net, Probe
 from filterd.probes.spf import spf
 from filterd.probes.txt import txt
 
-PROBES = (Probe("txt", txt), Probe("spf", spf), Probe("exists", exists), Probe("iprev", iprev))
+PROBES = (
+    Probe("txt", txt),
+    Probe("spf", spf),
+    Probe("exists", exists),
+    Probe("iprev", iprev),
+    Probe("listings", listings),
+)
 
 _GRACE = 0.25  # seconds between the end of answers and the end of waiting
 
-__all__ = ["PROBES", "Net", "Probe", "gather"]
+__all__ = ["PROBES", "Lists", "Net", "Probe", "gather"]
 
 
-async def gather(questions: Questions, dns: Dns, deadline: float, probes: Sequence[Probe] = PROBES) -> Facts:
+async def gather(
+    questions: Questions, dns: Dns, deadline: float, probes: Sequence[Probe] = PROBES, *, lists: Lists | None = None
+) -> Facts:
     """All that the world says about one mail within `deadline` seconds."""
     until = asyncio.get_running_loop().time() + deadline
-    net = Net(dns.budget(until))
+    net = Net(dns.budget(until), lists)
     tasks = {asyncio.ensure_future(probe.ask(questions, net)): probe.fact for probe in probes}
     try:
         _, late = await asyncio.wait(tasks, timeout=deadline + _GRACE)

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filterd.facts import Questions
 from filterd.net.dns import Asks
+
+if TYPE_CHECKING:
+    from filterd.probes.lists import Lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class Net:
     """The doors to the world as one mail may use them, its budgets included."""
 
     dns: Asks
+    lists: Lists | None = None
 
 
 @dataclass(frozen=True, slots=True)

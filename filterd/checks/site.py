@@ -1,0 +1,23 @@
+"""The checks that a site's own settings make: its lists, the people and domains that it protects.
+
+In: `SiteSettings`, composed by the configuration and handed to the workers. Out: the checks, in order. With settings
+at their defaults they declare the same symbols, and find nothing that needs settings.
+"""
+
+from __future__ import annotations
+
+from filterd.checks.lists import ListSettings, list_check
+from filterd.findings import Check
+from filterd.settings import Settings
+
+
+class SiteSettings(Settings):
+    """What checks must know of the site."""
+
+    domains: tuple[str, ...] = ()
+    lists: tuple[ListSettings, ...] = ()
+
+
+def site_checks(settings: SiteSettings) -> tuple[Check, ...]:
+    """The site's checks."""
+    return (list_check(settings.lists),)
