@@ -6,6 +6,9 @@ company, at most `LAG` seconds. A group that fails is rolled back whole; work of
 then done again by itself, and a failure of the database itself (locked, full, read-only) fails everything
 that waited, so that its senders try again.
 
+After a failure the writer tries again by itself, with a write of its own when nothing else waits, so that
+`trouble` ends with the trouble and not with the next mail.
+
 A record that cannot be written is counted and told by `trouble`, and never stops mail. Nothing here raises
 into the caller but through the future that it was given.
 """
@@ -128,7 +131,7 @@ class Writer:
     def _run(self) -> None:
         while True:
             entries, jobs, last = self._next()
-            if entries or jobs:
+            if entries or jobs or self.trouble is not None:
                 self._do(entries, jobs)
             if last:
                 return
@@ -137,7 +140,8 @@ class Writer:
         """Wait until there is something to do; what there is, and whether it is the last."""
         with self._condition:
             while not (self._closing or self._jobs or self._ripe()):
-                wait = self._due - time.monotonic() if self._entries else None
+                pending = self._entries or self.trouble is not None
+                wait = self._due - time.monotonic() if pending else None
                 self._condition.wait(wait)
             entries = [self._entries.popleft() for _ in range(min(BATCH, len(self._entries)))]
             self._bytes -= sum(len(entry.body.data) for entry in entries if entry.body)
@@ -146,8 +150,9 @@ class Writer:
         return entries, [job for job in waiting if job.future.set_running_or_notify_cancel()], last
 
     def _ripe(self) -> bool:
-        enough = len(self._entries) >= BATCH and self.trouble is None
-        return bool(self._entries) and (enough or time.monotonic() >= self._due)
+        if self.trouble is not None:
+            return time.monotonic() >= self._due
+        return bool(self._entries) and (len(self._entries) >= BATCH or time.monotonic() >= self._due)
 
     def _do(self, entries: list[Entry], jobs: list[_Job]) -> None:
         try:
@@ -172,6 +177,8 @@ class Writer:
         return results
 
     def _put(self, connection: Connection, entries: list[Entry], jobs: list[_Job]) -> list[Any]:
+        if not entries and not jobs:
+            self._puts.probe(connection)
         holdings = [job.work for job in jobs if isinstance(job.work, Holding)]
         if holdings or entries:
             self._puts.records(connection, [*(Entry(one.record) for one in holdings), *entries])
@@ -182,6 +189,7 @@ class Writer:
         if len(entries) + len(jobs) == 1:
             self._blame(error, entries, jobs)
             return
+        self._due = time.monotonic() + RETRY
         while (jobs or entries) and self.trouble is None:
             if jobs:
                 self._do([], [jobs.pop(0)])

@@ -294,3 +294,19 @@ def test_trouble_is_not_tried_again_without_pause(store: Store, monkeypatch: pyt
     monkeypatch.undo()
     asyncio.run(store.flush())
     assert store.counters.records == 1000
+
+
+@pytest.mark.usefixtures("impatient")
+def test_health_comes_back_without_mail(store: Store, tmp_path: Path) -> None:
+    """Else a balancer that heard of trouble sends no more mail, and nobody ever finds out that it is over."""
+    other = sqlite3.connect(tmp_path / "state" / "filterd.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        hold(store)
+    assert store.health()
+    other.execute("ROLLBACK")
+    other.close()
+    deadline = time.monotonic() + 15
+    while store.health():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
