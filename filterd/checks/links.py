@@ -11,7 +11,7 @@ from filterd.findings import Finding, Symbol, check
 from filterd.mail import Mail
 from filterd.mail.domains import registrable, to_ascii
 
-OTHER_SITE = Symbol("LINK_TEXT_OTHER_SITE", 2.0, "The text of a link names another site than the one it leads to.")
+OTHER_SITE = Symbol("LINK_TEXT_OTHER_SITE", 1.0, "The text of a link names another site than the one it leads to.")
 USERINFO = Symbol("LINK_USERINFO", 1.5, "A link hides its target behind a user name, as in http://bank.example@host/.")
 
 _SITE = re.compile(r"\s*(?:https?://)?((?:[\w-]{1,63}\.){1,8}[a-z]{2,24})(?:[:/?#]\S*)?\s*", re.IGNORECASE)
