@@ -276,7 +276,7 @@ def test_the_example_of_each_field_compiles(load, name):
     load(rule(f"{name}: {field.example}"), lists)
 
 
-@pytest.mark.parametrize("operator", OPERATORS.values(), ids=str)
+@pytest.mark.parametrize("operator", OPERATORS.values(), ids=[operator.name for operator in OPERATORS.values()])
 def test_the_example_of_each_operator_compiles(load, operator):
     load(rule(operator.example), {"freemail": "gmail.com\n", "brands": "paypal\n"})
 
