@@ -27,6 +27,7 @@ COMMANDS = {
     "restore": "Put a backup back.",
     "bypass": "Emergency: let everything pass with a header.",
     "config": "Check and explain the configuration.",
+    "doctor": "What is wrong around filterd, and how to mend it.",
     "status": "Is the service well? Exit code 0 well, 1 degraded, 2 down.",
 }
 
