@@ -219,7 +219,7 @@ class Store:
             self._writer.later(Entry(record))
             return
         self._squeezing += len(raw)
-        self._pool.submit(self._squeeze, record, raw)
+        self._pool.submit(self._squeeze, record, memoryview(raw))  # of our own: the door lets go of its view first
 
     def _squeeze(self, record: Record, raw: bytes | memoryview) -> None:
         try:
