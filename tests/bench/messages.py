@@ -6,10 +6,11 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-_WORDS = """
-    the invoice for your order has been sent with tracking please find attached meeting tomorrow about our project
-    account update offer free click here price world system kernel patch driver list regards thanks question answer
-""".split()
+_WORDS = (
+    *("the", "invoice", "for", "your", "order", "has", "been", "sent", "with", "tracking", "please", "find"),
+    *("attached", "meeting", "tomorrow", "about", "our", "project", "account", "update", "offer", "free", "click", "here"),
+    *("price", "world", "system", "kernel", "patch", "driver", "list", "regards", "thanks", "question", "answer"),
+)
 
 
 def from_corpus(folder: Path, count: int) -> list[bytes]:
