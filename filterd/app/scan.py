@@ -66,6 +66,9 @@ class _KeepsNothing:
     async def spend_mark(self, mark_id: str, expires: float) -> bool:
         return False
 
+    async def return_mark(self, mark_id: str) -> None:
+        return None
+
 
 async def scan(
     items: Iterable[Item], loaded: Loaded, said: Said, *, offline: bool = False, jobs: int = 1

@@ -31,6 +31,7 @@ from filterd.policy import Policies, bypassed, decide, same_for_all
 from filterd.record import Generation as GenerationIds
 from filterd.record import Record
 from filterd.reply import Reply
+from filterd.store import StoreUnavailable
 from filterd.value import replace
 
 log = structlog.get_logger("filterd.engine")
@@ -148,7 +149,17 @@ class Engine:
 
     async def fulfil(self, outcome: Outcome, raw: bytes | memoryview, delivery: Delivery) -> Fulfilment:
         """Quarantine first, then deliver each group, then say the reply. See `filterd.engine.fulfil`."""
-        return await self._fulfiller.fulfil(outcome, raw, delivery)
+        done = await self._fulfiller.fulfil(outcome, raw, delivery)
+        if outcome.mark and not done.reply.ok:
+            await self._return_mark(outcome)
+        return done
+
+    async def _return_mark(self, outcome: Outcome) -> None:
+        """What was released but not delivered comes again, and is then released mail still."""
+        try:
+            await self._keeper.return_mark(outcome.mark)
+        except StoreUnavailable as error:
+            log.warning("release-mark-lost", id=outcome.record.id, why=str(error))
 
     async def _decisions(self, examination: _Examination, enforce: bool) -> tuple[Decision, ...]:
         envelope, policies = examination.envelope, examination.generation.policies
@@ -180,6 +191,7 @@ class Engine:
         if not await self._keeper.spend_mark(mark.id, mark.expires):
             log.warning("release-mark-refused", id=examination.envelope.id, why="it was used before")
             return None
+        examination.mark = mark.id
         text = "Released from the quarantine."
         return same_for_all(examination.envelope, Action.ACCEPT, Reason.RELEASED, text)
 
@@ -193,7 +205,8 @@ class _Examination:
         self.raw = raw
         self.stage = "admit"
         self.error = ""
-        self.marks: tuple[str, ...] = ()
+        self.marks: tuple[str, ...] = ()  # release marks that the message carries
+        self.mark = ""  # the one that was honoured
         self.inspection: Inspection | None = None
         self.milliseconds: dict[str, float] = {}
         self.record = Record(
@@ -240,7 +253,7 @@ class _Examination:
         )
         strip = self.inspection.strip if self.inspection is not None else ()
         made = copies(self.record, decisions, strip, self.generation.hostname)
-        return Outcome(record=self.record, copies=made, strip=strip)
+        return Outcome(record=self.record, copies=made, strip=strip, mark=self.mark)
 
     def _grow(self, **fields: Any) -> None:
         self.record = replace(self.record, **fields)

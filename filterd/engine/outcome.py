@@ -16,6 +16,7 @@ class Outcome(Value, kw_only=True):
 
     record: Record
     copies: tuple[Copy, ...]
+    mark: str = ""  # the release mark that was spent on it
     strip: tuple[HeaderSpan, ...] = ()  # what a marked copy loses; for doors that mark without delivering
 
 

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from filterd.record import Record
 from filterd.store import rows
@@ -128,10 +128,18 @@ class Store:
         value = {"id": mark_id, "expires": int(expires * 1000)}
 
         def work(connection: Connection, _puts: Puts) -> bool:
-            insert = self._database.dialect.insert(marks).on_conflict_do_nothing()
-            return connection.execute(insert, value).rowcount == 1
+            insert = self._database.dialect.insert(marks).values(value).on_conflict_do_nothing()
+            return connection.execute(insert.returning(marks.c.id)).first() is not None
 
         return await asyncio.wrap_future(self._writer.submit(work))
+
+    async def return_mark(self, mark_id: str) -> None:
+        """A mark whose mail was not delivered after all may be used again."""
+
+        def work(connection: Connection, _puts: Puts) -> None:
+            connection.execute(delete(marks).where(marks.c.id == mark_id))
+
+        await asyncio.wrap_future(self._writer.submit(work))
 
     async def flush(self) -> None:
         """Return when everything that was written before is on disk, or has failed."""

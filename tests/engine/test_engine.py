@@ -24,6 +24,7 @@ from filterd.mail.envelope import Envelope, Origin, Recipient
 from filterd.marking import render
 from filterd.policy import Policies
 from filterd.record import Outline, Record, Verdict
+from filterd.reply import Reply
 
 RAW = b"Subject: hello\r\nX-Spam-Flag: YES\r\n\r\nbody\r\n"
 KEY = bytes(32)
@@ -72,6 +73,9 @@ class Keeper:
         fresh = mark_id not in self.spent
         self.spent.add(mark_id)
         return fresh
+
+    async def return_mark(self, mark_id: str) -> None:
+        self.spent.discard(mark_id)
 
     async def hold(self, record: Record, raw: bytes | memoryview, held: Sequence[Any]) -> tuple[str, ...]:
         return tuple("item" for _ in held)
@@ -202,6 +206,29 @@ def test_a_release_mark_is_honoured_once_and_for_its_recipient_alone() -> None:
 
     spam = Reason.SPAM_SCORE
     assert asyncio.run(main()) == [spam, spam, spam, Reason.RELEASED, spam]
+
+
+def test_released_mail_that_the_next_hop_put_off_is_released_mail_on_the_next_try() -> None:
+    class Busy:
+        may_refuse, splits, replies_each, advises = True, True, False, False
+
+        def __init__(self, *replies: Reply) -> None:
+            self.replies = list(replies)
+
+        async def deliver(self, copy: Any, content: Any) -> tuple[Reply, ...]:
+            return (self.replies.pop(0),)
+
+    async def main() -> list[Reason]:
+        engine, raw, reasons = Engine(generation(Judges(points=2000)), Keeper(), mark_key=KEY), marked(), []
+        hop = Busy(Reply(451, "Later"), Reply(250, "Ok"))
+        for _ in range(2):
+            outcome = await engine.examine(envelope("r@example.org"), raw)
+            await engine.fulfil(outcome, raw, hop)
+            reasons.append(outcome.record.decisions[0].reason)
+        outcome = await engine.examine(envelope("r@example.org"), raw)
+        return [*reasons, outcome.record.decisions[0].reason]
+
+    assert asyncio.run(main()) == [Reason.RELEASED, Reason.RELEASED, Reason.SPAM_SCORE]
 
 
 def test_no_room_in_time_defers() -> None:

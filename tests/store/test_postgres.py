@@ -84,7 +84,7 @@ def test_a_store_on_postgresql(nodes: tuple[Store, Store]) -> None:
     assert len(list(store.history.each(HistoryFilter(text="üNÏ 100%_")))) == 30
     assert not list(store.history.each(HistoryFilter(text="ünï 100%%")))
     assert len(store.history.find(HistoryFilter(action=Action.ACCEPT), limit=7).rows) == 7
-    assert other.history.raw("P7") == b"Subject: x\r\n\r\nbody 7"
+    assert other.history.raw("P8") == b"Subject: x\r\n\r\nbody 8"
     assert store.quarantine.raw(ids[7]) == SPAM + b"7"
     assert sum(one.count for one in store.stats()[1]) == 91
     assert store.health() is None
