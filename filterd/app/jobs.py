@@ -16,9 +16,13 @@ from pathlib import Path
 import structlog
 
 from filterd.app.children import on_orphaned
+from filterd.app.digests import send_due
+from filterd.app.hops import Hops, release_url
 from filterd.app.logs import set_up
+from filterd.app.state import StateError, prepare
 from filterd.config.load import load
 from filterd.config.model import Config
+from filterd.release import retry
 from filterd.store import Store, StoreError
 
 log = structlog.get_logger("filterd.jobs")
@@ -43,7 +47,27 @@ async def expire(store: Store, config: Config) -> None:
         gone = await asyncio.to_thread(store.expire)
 
 
-JOBS = (Job("expire", 600.0, expire),)
+async def release(store: Store, config: Config) -> None:
+    """What waits for its release: asked for on the pages, or not taken by the next hop at first."""
+    url = release_url(config)
+    if url is None or not await asyncio.to_thread(store.quarantine.due, None, 1):
+        return
+    hops = Hops()
+    try:
+        for done in await retry(store, hops.give(config, url), prepare(config.state)):
+            log.info("release", item=done.item, fate=done.fate.value, said=done.text)
+    finally:
+        await hops.aclose()
+
+
+async def digest(store: Store, config: Config) -> None:
+    """Tell people what is held for them, those who asked to be told."""
+    if config.web.url is not None:
+        async for sent in send_due(store, config):
+            log.info("digest", person=sent.person, to=sent.recipient, items=sent.items, said=sent.reply)
+
+
+JOBS = (Job("expire", 600.0, expire), Job("release", 15.0, release), Job("digest", 300.0, digest))
 
 
 async def work(config: Config, jobs: tuple[Job, ...] = JOBS) -> None:
@@ -63,7 +87,7 @@ async def _again_and_again(job: Job, store: Store, config: Config) -> None:
     while True:
         try:
             await job.run(store, config)
-        except StoreError as error:
+        except (StoreError, StateError, ValueError, OSError) as error:
             log.error("job-failed", job=job.name, why=str(error))
         await asyncio.sleep(job.every)
 

@@ -170,6 +170,33 @@ def delete(
 
 
 @app.command()
+def digest(dry_run: DryRunOption = False, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Send the digest mails that are due now; `filterd serve` does it by itself."""
+    import asyncio
+
+    from filterd.app.digests import Sent, send_due
+    from filterd.app.state import StateError
+
+    async def send(store: Store) -> list[Sent]:
+        return [one async for one in send_due(store, settings, dry_run=dry_run)]
+
+    settings = read_config(config)
+    with opened(settings) as store:
+        try:
+            done = asyncio.run(send(store))
+        except (StateError, ValueError) as error:
+            raise Fail(str(error)) from error
+    if as_json:
+        print_array(done)
+    else:
+        print_table(
+            ("person", "to", "messages", "reply"), [(one.person, one.recipient, one.items, one.reply) for one in done]
+        )
+    if not dry_run and (failed := [one for one in done if not one.sent]):
+        raise Fail(f"{len(failed)} of {len(done)} digests were not taken; {printable(failed[0].reply)}")
+
+
+@app.command()
 def expire(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Let retention take its part now, and let go of the messages of deleted items."""
     with opened(read_config(config)) as store:

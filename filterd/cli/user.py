@@ -25,6 +25,9 @@ AddressOption = Annotated[
     typer.Option("--address", metavar="A", help="Sees mail to this address; @example.org is a whole domain. Repeat."),
 ]
 RoleOption = Annotated[str, typer.Option("--role", metavar="R", help=f"One of {', '.join(Role)}.")]
+DigestOption = Annotated[
+    str, typer.Option("--digest", metavar="D", help="Mail about what is held: hourly, daily, weekly; or never.")
+]
 LinkOption = Annotated[bool, typer.Option("--link", help="Print a link that logs in once, within a day.")]
 StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
@@ -34,6 +37,7 @@ def add(
     name: NameArgument,
     role: RoleOption = Role.USER.value,
     address: AddressOption = None,
+    digest: DigestOption = "",
     link: LinkOption = False,
     stdin: StdinOption = False,
     config: ConfigOption = None,
@@ -42,11 +46,14 @@ def add(
     from filterd.frontends.web.passwords import hashed
 
     settings, as_role = read_config(config), chosen(role, Role, "--role") or Role.USER
+    _known_digest(digest)
     if as_role in (Role.USER, Role.MANAGER) and not address:
         raise Fail(f"a {as_role} needs --address: whose mail is it to see?")
+    told = "" if digest == "never" else digest
+    person = Person(name=name, role=as_role, addresses=tuple(address or ()), digest=told)
     password = "" if link and not stdin else hashed(_password(stdin))
     with opened(settings) as store:
-        store.people.add(Person(name=name, role=as_role, addresses=tuple(address or ())), password, who())
+        store.people.add(person, password, who())
         if link:
             secret = secrets.token_urlsafe(32)
             store.people.add_link(name, secret, LINK, who())
@@ -77,9 +84,11 @@ def change(
     name: NameArgument,
     role: RoleOption = "",
     address: AddressOption = None,
+    digest: DigestOption = "",
     config: ConfigOption = None,
 ) -> None:
-    """Another role, or other addresses in place of the present ones."""
+    """Another role, other addresses in place of the present ones, another rhythm of digests."""
+    _known_digest(digest)
     as_role = chosen(role, Role, "--role")
     with opened(read_config(config)) as store:
         if store.people.get(name) is None:
@@ -88,6 +97,8 @@ def change(
             store.people.change(name, who(), role=as_role.value)
         if address:
             store.people.give(name, address, who())
+        if digest:
+            store.people.change(name, who(), digest="" if digest == "never" else digest)
 
 
 @app.command(name="list")
@@ -118,6 +129,13 @@ def address_of(config: Config) -> str:
     scheme = "https" if config.tls.certificate else "http"
     found = next((one for one in doors if one.port), None)
     return f"{scheme}://{found}" if found else f"{scheme}://localhost:8080"
+
+
+def _known_digest(digest: str) -> None:
+    from filterd.frontends.web.digest import EVERY
+
+    if digest not in ("", "never", *EVERY):
+        raise Fail(f"--digest {printable(digest)} is not one of {', '.join(EVERY)}, never")
 
 
 def _password(stdin: bool) -> str:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from filterd.frontends.web import api
-from filterd.frontends.web.pages import account, audit, history, login, message, overview, quarantine
+from filterd.frontends.web.pages import account, audit, history, links, login, message, overview, quarantine
 from filterd.frontends.web.site import Site
 from filterd.frontends.web.visit import Page, Visit, endpoint
 
@@ -38,8 +38,8 @@ GET, POST = ["GET"], ["POST"]
 def create_app(site: Site) -> ASGIApp:
     """The pages of a site."""
 
-    def at(path: str, page: Page, methods: list[str] = GET, *, open_: bool = False) -> Route:
-        return Route(path, endpoint(site, page, open_=open_), methods=methods)
+    def at(path: str, page: Page, methods: list[str] = GET, *, open_: bool = False, foreign: bool = False) -> Route:
+        return Route(path, endpoint(site, page, open_=open_, foreign=foreign), methods=methods)
 
     routes = [
         Route("/static/{name}", static, methods=GET),
@@ -63,6 +63,10 @@ def create_app(site: Site) -> ASGIApp:
         at("/account", account.show),
         at("/account", account.change, POST),
         at("/theme", account.theme, POST, open_=True),
+        at("/d/{link}", links.show, open_=True),
+        at("/d/{link}", links.act, POST, open_=True),
+        at("/unsubscribe/{link}", links.ask_to_stop, open_=True),
+        at("/unsubscribe/{link}", links.stop, POST, open_=True, foreign=True),
         *api.routes(site),
     ]
     return Secured(Starlette(routes=routes, exception_handlers={404: _lost(site)}), secure=site.secure)

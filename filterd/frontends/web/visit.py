@@ -149,21 +149,23 @@ class Visit:
 Page = Callable[[Visit], Response]
 
 
-def endpoint(site: Site, page: Page, *, open_: bool = False) -> Callable[[Request], Awaitable[Response]]:
-    """A page as Starlette calls it. `open_`: also for people who are not logged in."""
+def endpoint(
+    site: Site, page: Page, *, open_: bool = False, foreign: bool = False
+) -> Callable[[Request], Awaitable[Response]]:
+    """A page as Starlette calls it. `open_`: also for who is not logged in; `foreign`: a POST need not be ours."""
 
     async def answer(request: Request) -> Response:
         form = await read_form(request) if request.method == "POST" else {}
         if form is None:
             return Response("The form is too large.", 413)
-        return await run_in_threadpool(_answer, Visit(site, request, form), page, open_)
+        return await run_in_threadpool(_answer, Visit(site, request, form), page, open_, foreign)
 
     return answer
 
 
-def _answer(visit: Visit, page: Page, open_: bool) -> Response:
+def _answer(visit: Visit, page: Page, open_: bool, foreign: bool) -> Response:
     try:
-        if visit.request.method == "POST" and not _is_ours(visit):
+        if visit.request.method == "POST" and not foreign and not _is_ours(visit):
             return _error(visit, 403, "This form is out of date. Go back, load the page again and repeat it.")
         if not open_ and visit.visitor is None:
             return _to_login(visit)

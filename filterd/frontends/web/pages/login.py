@@ -39,7 +39,7 @@ def enter(visit: Visit) -> Response:
 
 
 def show_link(visit: Visit) -> Response:
-    return _bound(visit, visit.render("link.html", secret=visit.request.path_params["secret"]))
+    return bound(visit, visit.render("link.html", secret=visit.request.path_params["secret"]))
 
 
 def enter_by_link(visit: Visit) -> Response:
@@ -72,9 +72,9 @@ def _let_in(visit: Visit, person: Person, path: str) -> Response:
 
 def _form(visit: Visit, status: int = 200, wrong: str = "") -> Response:
     wanted = own_path(visit.asked("next") or visit.field("next") or "/")
-    return _bound(visit, visit.render("login.html", status, wrong=wrong, next=wanted, name=visit.field("name")))
+    return bound(visit, visit.render("login.html", status, wrong=wrong, next=wanted, name=visit.field("name")))
 
 
-def _bound(visit: Visit, response: Response) -> Response:
+def bound(visit: Visit, response: Response) -> Response:
     visit.set_cookie(response, BEFORE, visit.before, 3600)
     return response
