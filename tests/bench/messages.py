@@ -8,8 +8,8 @@ from pathlib import Path
 
 _WORDS = (
     *("the", "invoice", "for", "your", "order", "has", "been", "sent", "with", "tracking", "please", "find"),
-    *("attached", "meeting", "tomorrow", "about", "our", "project", "account", "update", "offer", "free", "click"),
-    *("here", "price", "world", "system", "kernel", "patch", "driver", "list", "regards", "thanks", "question", "answer"),
+    *("attached", "meeting", "tomorrow", "about", "our", "project", "account", "update", "offer", "click"),
+    *("price", "world", "system", "kernel", "patch", "driver", "list", "regards", "thanks", "question", "answer"),
 )
 
 
