@@ -26,7 +26,7 @@ import numpy as np
 
 from filterd.classifier.hashing import Hashes, as_bytes, finish, numbers, unique, windows
 from filterd.classifier.shape import shape, unix
-from filterd.classifier.text import Text
+from filterd.classifier.text import REACH, Text
 from filterd.mail import Message
 
 VERSION = 1
@@ -90,9 +90,30 @@ class Features:
     @cached_property
     def text(self) -> Hashes:
         """View T."""
+        return unique(self.text_occurrences)
+
+    @cached_property
+    def text_occurrences(self) -> Hashes:
+        """As `text`, but in order of place and with repetitions."""
         fields = self._fields
         found = (self._shapes, self.visible.words, self.visible.pairs(), fields.words, fields.pairs())
-        return unique(_top(np.concatenate(found), BITS))
+        return _top(np.concatenate(found), BITS)
+
+    def text_token(self, place: int) -> str:
+        """What stands at a place in `text_occurrences`, as a person reads it."""
+        if place < len(self._shapes):
+            return f"shape: {self.shape[place]}"
+        place -= len(self._shapes)
+        for name, text in (("word", self.visible), ("header", self._fields)):
+            words = len(text.words)
+            if place < words:
+                return f"{name}: {text.word(place)}"
+            place -= words
+            for reach in range(1, REACH + 1):
+                if place < (pairs := max(words - reach, 0)):
+                    return f"{name}s: {text.word(place)} {text.word(place + reach)}"
+                place -= pairs
+        raise IndexError(place)
 
     @cached_property
     def portable(self) -> tuple[Hashes, ...]:

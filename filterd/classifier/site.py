@@ -28,6 +28,7 @@ from filterd.value import Value
 VIEWS = {"raw": SIZE, "text": SIZE}  # and how many features each has
 
 BASE_HALF = 20  # labels of the rarer class at which the base model's weight has halved
+ONE_CLASS = 0.1  # of the site's own learning while one class has no label, and a base model knows both
 REPLAY = 10  # old labels of each class looked at again after a new one, at most
 REPLAY_MARGIN = 6.0  # ... and learnt again if right, but less sure than this
 ETA_YOUNG = 0.5  # the learning rate with few labels
@@ -133,7 +134,10 @@ class SiteModel:
     def score(self, example: Example) -> float:
         """Log-odds as they come: what ranks messages."""
         said = [learner.score(view) for learner, view in zip(self.learners, example.indices(), strict=True)]
-        return sum(said) / len(said) + self.base_weight * example.base
+        local = sum(said) / len(said)
+        if example.base and not self.rarer:
+            local *= ONE_CLASS
+        return local + self.base_weight * example.base
 
     def log_odds(self, example: Example) -> float:
         """Of the probability to act on: with n labels of the rarer class, never surer than n + 1 to 1."""

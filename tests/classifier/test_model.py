@@ -69,7 +69,8 @@ def test_the_manifest_says_where_it_came_from(model: Model) -> None:
     assert manifest.spam > 5_000
     assert manifest.metrics["unseen all"]["ham tagged %"] <= 1.0
     assert manifest.metrics["held out handmade-romance"]["ham tagged %"] == 0.0
-    assert f"feature version {VERSION}" in (shipped("models") / "default" / "CARD.md").read_text()
+    card = (shipped("models") / "default" / "CARD.md").read_text()
+    assert f"feature version {VERSION}" in " ".join(card.split())
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in CASES.glob("*.eml")))

@@ -1,0 +1,155 @@
+"""The site model where every worker sees it: plain arrays in files, mapped into memory.
+
+The one process that learns writes into them (`Live.publish`); the workers map them read-only before they close their
+door, and so see each label at once, with no message and no restart. Files are written in place and never cut, for a
+worker would die of that. What is half written is a mixture of two good models for less than a millisecond. The labels
+in the store are the truth: files that are damaged or behind are simply made again.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from filterd.classifier.features import SIZE, VERSION, Features
+from filterd.classifier.hashing import Hashes
+from filterd.classifier.manifest import ModelError
+from filterd.classifier.site import VIEWS, SiteModel
+
+FOLDER = "site"  # in the state folder
+
+_ARRAYS = {  # name: kind, shape
+    "weights": ("<f4", (len(VIEWS), SIZE)),
+    "squares": ("<f4", (len(VIEWS), SIZE)),  # the learner's alone
+    "numbers": ("<f8", (32,)),
+    "name": ("<u1", (64,)),
+}
+# places in `numbers`; from _REST on what the learner goes on from
+_VERSION, _HAM, _SPAM, _NEWEST, _TRUSTED, _BASE_WEIGHT, _BIASES, _REST = range(8)
+NO_SITE = "site-0"  # the name before the first version was trained
+
+
+class Live:
+    """The mapped arrays. Serving reads them; the one process with `writable` publishes."""
+
+    def __init__(self, folder: Path, *, writable: bool = False) -> None:
+        """Map the files of `folder`; raises ModelError."""
+        self.folder = folder
+        try:
+            arrays = {name: _mapped(folder / f"{name}.npy", writable=writable) for name in _ARRAYS}
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{folder}: the site model cannot be mapped: {error}") from error
+        for name, (kind, shape) in _ARRAYS.items():
+            if arrays[name].dtype != np.dtype(kind) or arrays[name].shape != shape:
+                raise ModelError(f"{folder / name}.npy is not {kind} {shape}")
+        self._weights, self._squares = arrays["weights"], arrays["squares"]
+        self._numbers, self._name = arrays["numbers"], arrays["name"]
+
+    @staticmethod
+    def prepare(state: Path) -> Path:
+        """The folder of the live model in the state folder, with files that hold an untaught one if there were none.
+
+        Raises OSError.
+        """
+        folder = state / FOLDER
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for name, (kind, shape) in _ARRAYS.items():
+            path = folder / f"{name}.npy"
+            if not path.exists():
+                fresh = folder / f".{name}.npy"
+                np.lib.format.open_memmap(fresh, mode="w+", dtype=kind, shape=shape).flush()  # type: ignore[no-untyped-call]
+                fresh.rename(path)
+        return folder
+
+    @property
+    def id(self) -> str:
+        """The version that it came from; online labels since then do not change it."""
+        return bytes(self._name).rstrip(b"\0").decode("ascii", "replace") or NO_SITE
+
+    @property
+    def ham(self) -> int:
+        return self._count(_HAM)
+
+    @property
+    def spam(self) -> int:
+        return self._count(_SPAM)
+
+    @property
+    def newest(self) -> int:
+        """The key of the newest label in it."""
+        return self._count(_NEWEST)
+
+    @property
+    def taught(self) -> bool:
+        """Is there anything in it, learnt from the features that we extract?"""
+        return self._numbers[_VERSION] == VERSION and self.ham + self.spam > 0
+
+    @property
+    def trusted(self) -> bool:
+        return bool(self._numbers[_TRUSTED] == 1.0)
+
+    @property
+    def base_weight(self) -> float:
+        return min(max(_finite(self._numbers[_BASE_WEIGHT]), 0.0), 1.0)
+
+    @property
+    def surest(self) -> float:
+        """Log-odds beyond which it is never sure by itself: with n labels of the rarer class, n + 1 to 1."""
+        return math.log(min(self.ham, self.spam) + 2)
+
+    def shares(self, view: int, indices: Hashes) -> NDArray[np.float64]:
+        """What each of these features of a view adds to the site's log-odds."""
+        if not len(indices):
+            return np.zeros(0)
+        scale = 1 / (math.sqrt(len(indices)) * len(VIEWS))
+        return np.nan_to_num(self._weights[view, indices].astype(np.float64) * scale)
+
+    @property
+    def bias(self) -> float:
+        return _finite(self._numbers[_BIASES])
+
+    def log_odds(self, features: Features) -> float:
+        """The site's own part, as far as its labels let it be sure."""
+        whole = self.bias + float(self.shares(0, features.raw).sum()) + float(self.shares(1, features.text).sum())
+        return min(max(whole, -self.surest), self.surest)
+
+    def publish(self, model: SiteModel, newest: int, name: str | None = None) -> None:
+        """Let everybody see `model`; `newest` is the key of the newest label in it."""
+        learnt = model.learnt()
+        for view in range(len(VIEWS)):
+            self._weights[view] = learnt.weights[view]
+            self._squares[view] = learnt.squares[view]
+        self._numbers[_REST : _REST + len(learnt.rest)] = learnt.rest
+        self._numbers[_BIASES] = learnt.bias
+        self._numbers[_BASE_WEIGHT] = model.base_weight
+        self._numbers[_TRUSTED] = float(model.trusted)
+        self._numbers[[_HAM, _SPAM, _NEWEST, _VERSION]] = model.ham, model.spam, newest, VERSION
+        if name is not None:
+            self._name[:] = np.frombuffer(name.encode("ascii")[:64].ljust(64, b"\0"), dtype=np.uint8)
+
+    def resume(self, model: SiteModel) -> None:
+        """Give `model`, which holds the same labels, what it had learnt."""
+        model.resume(self._weights, self._squares, self._numbers[_REST:])
+
+    def _count(self, place: int) -> int:
+        return int(max(_finite(self._numbers[place]), 0.0))
+
+
+def open_live(state: Path) -> Live | None:
+    """The site model in the state folder for reading; None where nobody ever prepared one, or may not read it."""
+    try:
+        return Live(state / FOLDER)
+    except ModelError:
+        return None
+
+
+def _mapped(path: Path, *, writable: bool) -> NDArray[np.generic]:
+    array: NDArray[np.generic] = np.load(path, mmap_mode="r+" if writable else "r", allow_pickle=False)
+    return array
+
+
+def _finite(value: float) -> float:
+    return float(value) if math.isfinite(value) else 0.0

@@ -1,0 +1,81 @@
+"""One opinion from two models: the base model that was shipped, and what this site taught.
+
+In go a mail and both; out comes an Opinion whose evidence adds up to its points. The log-odds are the site's own, as
+far as its labels let it be sure, and the base model's, which weigh less with each label. Until the site's gate is
+passed the points stay under the quarantine threshold. Without a taught site model the base model speaks alone. Never
+raises.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from filterd.classifier.explain import AGAINST, FOR, REST, explain, first_places
+from filterd.classifier.features import SIZE, Features
+from filterd.classifier.learner import logistic
+from filterd.classifier.live import Live
+from filterd.classifier.model import Model
+from filterd.classifier.points import HIGHEST, LOWEST, SLOPE, exact_points, points
+from filterd.mail import Mail
+from filterd.record import Evidence, Opinion
+
+TRUSTED_HIGHEST = 1_000  # points that a site model may give by itself once its gate is passed
+TRUSTED_LOWEST = -300
+
+
+def think(mail: Mail, model: Model | None, site: Live | None) -> Opinion:
+    """What both models together think of `mail`."""
+    if site is None or not site.taught:
+        return model.opinion(mail) if model is not None else Opinion()
+    if not mail.message.raw.strip():
+        return Opinion(model=model.id if model else "", site=site.id)
+    features = Features(mail.message)
+    foreign = site.base_weight * model.log_odds(features.portable) if model else 0.0
+    log_odds = site.log_odds(features) + foreign
+    bounds = (TRUSTED_LOWEST, TRUSTED_HIGHEST) if site.trusted else (LOWEST, HIGHEST)
+    given = points(log_odds, *bounds)
+    scale = exact_points(log_odds, *bounds) / log_odds if abs(log_odds) > 1e-6 else SLOPE
+    evidence = [*_of_base(features, model, foreign * scale), *_of_site(features, site, scale)]
+    return Opinion(
+        logistic(log_odds),
+        given,
+        model.id if model else "",
+        _summed(evidence, given),
+        site=site.id,
+        trusted=site.trusted,
+    )
+
+
+def _of_base(features: Features, model: Model | None, share: float) -> list[Evidence]:
+    """The base model's tokens; together they are `share` hundredths, less what is left to the rest."""
+    if model is None or abs(share) < 1:
+        return []
+    away = model.score(features.portable) - model.indifference
+    if abs(away) < 1e-6:
+        return []
+    return [one for one in explain(features, model.weights, share / away, round(share)) if one.token != REST]
+
+
+def _of_site(features: Features, site: Live, scale: float) -> list[Evidence]:
+    """The site's strongest tokens, and the head of the message as one."""
+    found = features.text_occurrences
+    first = first_places(found, SIZE)
+    shares = site.shares(1, found[first])
+    order = np.argsort(shares, kind="stable")
+    strongest = np.concatenate((order[:AGAINST], order[max(len(order) - FOR, AGAINST) :]))
+    evidence = [
+        Evidence(f"here: {features.text_token(int(first[place]))}", round(float(shares[place]) * scale))
+        for place in strongest
+    ]
+    head = round(float(site.shares(0, features.raw).sum()) * scale)
+    return [*evidence, Evidence("here: how the message begins, byte by byte", head)]
+
+
+def _summed(evidence: list[Evidence], given: int) -> tuple[Evidence, ...]:
+    """The strongest for and against, by size, and one line for all that is missing to `given`."""
+    evidence.sort(key=lambda one: (-one.points, one.token))
+    chosen = [one for one in evidence[:FOR] if one.points > 0]
+    chosen += [one for one in evidence[::-1][:AGAINST] if one.points < 0]
+    chosen.sort(key=lambda one: (-abs(one.points), one.token))
+    rest = given - sum(one.points for one in chosen)
+    return (*chosen, Evidence(REST, rest)) if rest or not chosen else tuple(chosen)
