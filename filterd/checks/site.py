@@ -6,6 +6,9 @@ at their defaults they declare the same symbols, and find nothing that needs set
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from filterd.checks.impersonation import ProtectSettings, impersonation
 from filterd.checks.lists import ListSettings, list_check
 from filterd.findings import Check
 from filterd.settings import Settings
@@ -16,8 +19,9 @@ class SiteSettings(Settings):
 
     domains: tuple[str, ...] = ()
     lists: tuple[ListSettings, ...] = ()
+    protect: ProtectSettings = ProtectSettings()
 
 
-def site_checks(settings: SiteSettings) -> tuple[Check, ...]:
-    """The site's checks."""
-    return (list_check(settings.lists),)
+def site_checks(settings: SiteSettings, brands: Sequence[str] = ()) -> tuple[Check, ...]:
+    """The site's checks. `brands`: the domains of the shipped brands."""
+    return (list_check(settings.lists), impersonation(settings.protect, settings.domains, brands))

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from filterd.checks.impersonation import ProtectSettings
 from filterd.checks.lists import ListSettings
 from filterd.checks.site import SiteSettings
 from filterd.classifier import ModelSettings
@@ -126,6 +127,7 @@ class Config(Settings):
     lists: tuple[ListSettings, ...] = Field(
         (), description="Block and allow lists in the DNS; none is asked by default. See docs/lists.md."
     )
+    protect: ProtectSettings = Field(ProtectSettings(), description="Who is imitated to our users.")
     thresholds: ThresholdSettings = Field(ThresholdSettings(), description="What a score leads to.")
     enforce: bool = Field(
         True, description="false: score and record as it would have been, add headers, deliver everything."
@@ -181,7 +183,7 @@ class Config(Settings):
     @property
     def site(self) -> SiteSettings:
         """What the checks must know of the site."""
-        return SiteSettings(domains=self.domains, lists=self.lists)
+        return SiteSettings(domains=self.domains, lists=self.lists, protect=self.protect)
 
     @property
     def all_policies(self) -> Policies:

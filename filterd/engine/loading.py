@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import Path
 
 from filterd.checks import CHECKS
 from filterd.checks.site import SiteSettings, site_checks
-from filterd.classifier import ModelSettings, load_shipped_or
+from filterd.classifier import ModelSettings, load_shipped_or, open_live
 from filterd.engine.wire import Setup
 from filterd.findings import Symbol
 from filterd.judge import OWN_SYMBOLS, Judge
+from filterd.resources import shipped
 from filterd.ruleset import Ruleset, RulesSettings
 from filterd.settings import Networks
 
@@ -22,6 +24,12 @@ def builtin_symbols(site: SiteSettings = _NO_SITE) -> tuple[Symbol, ...]:
     return (*OWN_SYMBOLS, *(symbol for check in checks for symbol in check.symbols))
 
 
+def shipped_list(name: str) -> tuple[str, ...]:
+    """The entries of a list that stands beside the shipped rules."""
+    lines = (shipped("rules") / "lists" / f"{name}.txt").read_text("utf-8").splitlines()
+    return tuple(line.strip().lower() for line in lines if line.strip() and not line.startswith("#"))
+
+
 def load_judge(setup: Setup) -> Judge:
     """The judge of one generation; raises RuleErrors or ModelError with what is wrong and where."""
     site = SiteSettings.model_validate_json(setup.site)
@@ -32,7 +40,8 @@ def load_judge(setup: Setup) -> Judge:
         relays=Networks(ip_network(network) for network in setup.relays),
         tag_at=setup.tag_at,
         quarantine_at=setup.quarantine_at,
-        checks=(*CHECKS, *site_checks(site)),
+        checks=(*CHECKS, *site_checks(site, shipped_list("brand_domains"))),
         asks=frozenset(asks for one in site.lists for asks in one.asks),
         ours=frozenset(site.domains),
+        site=open_live(Path(setup.learnt)) if setup.learnt else None,
     )
