@@ -150,10 +150,11 @@ def test_many_large_messages_at_once_stay_within_memory(tmp_path: Path, capsys: 
 
     async def scene(service: Serving, hop: FakeHop) -> None:
         assert service.process is not None
-        before = sum(map(_resident, _family(service.process.pid)))
+        before = sum(_memory(service.process.pid))
+        watching = asyncio.create_task(_watch(service.process.pid, peaks := [before]))
         found = await asyncio.gather(*(send(service, raw) for _ in range(count)))
-        family = _family(service.process.pid)
-        peak = sum(map(_peak, family))
+        watching.cancel()
+        peak = max(peaks)
         codes = Counter(code for code, _ in found)
         bound = before + 3 * in_flight + 100 * MB
         say(
@@ -200,19 +201,18 @@ async def _session(service: Serving, number: int) -> None:
             await client.write(RAW[:50])
 
 
-def _family(pid: int) -> list[int]:
-    children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [pid, *children]
+async def _watch(pid: int, peaks: list[int]) -> None:
+    while True:
+        peaks.append(sum(_memory(pid)))
+        await asyncio.sleep(0.05)
 
 
-def _status(pid: int, name: str) -> int:
+def _memory(pid: int) -> list[int]:
+    """Bytes of the service and of each of its children, without what is mapped from files and can be dropped."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [_anonymous(one) for one in (str(pid), *children)]
+
+
+def _anonymous(pid: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)
-
-
-def _resident(pid: int) -> int:
-    return _status(pid, "VmRSS")
-
-
-def _peak(pid: int) -> int:
-    return _status(pid, "VmHWM")
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon")), 0)
