@@ -7,7 +7,7 @@ import secrets
 from starlette.responses import Response
 
 from filterd.frontends.web import passwords
-from filterd.frontends.web.language import LANGUAGES
+from filterd.frontends.web.language import LANGUAGES, choose
 from filterd.frontends.web.visit import THEMES, NotFound, Visit, own_path
 
 DIGESTS = ("", "hourly", "daily", "weekly")
@@ -43,7 +43,8 @@ def _settings(visit: Visit) -> Response:
     if language not in ("", *LANGUAGES) or digest not in DIGESTS:
         raise NotFound
     visit.site.store.people.change(visit.person.name, visit.by, language=language, digest=digest)
-    return visit.redirect("/account", visit.language.say("Saved."))
+    say = choose(language, visit.request.headers.get("accept-language", "")).say
+    return visit.redirect("/account", say("Saved."))
 
 
 def _password(visit: Visit) -> Response:
