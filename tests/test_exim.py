@@ -107,3 +107,9 @@ def test_ham_spam_two_recipients_and_an_outage(variant: str, tmp_path: Path) -> 
 def test_what_is_quarantined_may_be_refused_instead(tmp_path: Path) -> None:
     with pair("rspamd", tmp_path, door={"quarantine_as": "reject"}) as both:
         assert both.send(SPAM) == (550, b"Refused as unwanted mail")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_page_shows_these_files(variant: str) -> None:
+    page = (EXAMPLES.parent / "exim.md").read_text()
+    assert all(path.read_text() in page for path in (EXAMPLES / f"exim-{variant}").iterdir())
