@@ -20,7 +20,7 @@ bench: $(VENV)/.tested
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 stress: $(VENV)/.tested
-	@$(BIN)/python -m pytest tests/stress $(ARGS)
+	@FILTERD_STRESS=1 $(BIN)/python -m pytest tests/stress tests/loss $(ARGS)
 
 lint: $(VENV)/.tested
 	@$(BIN)/ruff check .

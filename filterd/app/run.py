@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ def serve(path: Path | None, load: Callable[[], Loaded]) -> None:
 
 
 async def _serve(loaded: Loaded, load: Callable[[], Loaded], children: list[Child]) -> None:
+    allow_descriptors()
     service = Service(loaded, load)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -66,6 +68,13 @@ def in_loop(work: Coroutine[Any, Any, T]) -> T:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
+
+
+def allow_descriptors() -> None:
+    """As many open files as the system lets us have: the usual 1,024 are fewer than a flood of connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def notify(state: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import signal
 import smtplib
 import subprocess
@@ -156,6 +157,19 @@ def test_sigterm_lets_the_mail_in_hand_come_to_its_end(tmp_path: Path) -> None:
     assert service.process is not None
     assert service.process.wait(40) == 0
     assert len(list((service.maildir / "new").iterdir())) == 1
+
+
+def test_it_may_open_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        service = Serving(tmp_path)
+        service.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert service.process is not None
+    assert resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    service.stop()
 
 
 def test_what_keeps_it_from_starting_is_one_sentence(tmp_path: Path) -> None:

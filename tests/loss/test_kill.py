@@ -1,6 +1,6 @@
 """kill -9 under a load of numbered messages: whatever was answered 250 is at the next hop or in the quarantine.
 
-Thirty kills by default, two hundred with FILTERD_KILLS=200 (make stress): half of them at random moments, half
+Thirty kills by default, two hundred with FILTERD_STRESS=1 (`make stress`): half of them at random moments, half
 within the windows of `tests.loss.driver`, in which a crash could lose or double a message.
 """
 
@@ -24,7 +24,7 @@ from tests.loss.ledger import POLICIES, Ledger, Senders, account
 from tests.nexthop import FakeHop
 from tests.serving import Serving
 
-KILLS = int(os.environ.get("FILTERD_KILLS", "30"))
+KILLS = 200 if os.environ.get("FILTERD_STRESS") == "1" else 30
 MESSAGES = 1000
 CLIENTS = 8
 
