@@ -17,7 +17,6 @@ from typing import IO
 
 LIMIT = 100_000_000
 
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 _QUOTED_FROM = re.compile(rb">+From ")
 
 
@@ -53,7 +52,12 @@ def read_sources(paths: Iterable[str], limit: int = LIMIT) -> Iterator[Item]:
 
 def wire_form(raw: bytes) -> bytes:
     """The message with CRLF at the end of every line, whatever ended it before."""
-    return _LINE_END.sub(b"\r\n", raw)
+    ends, returns = raw.count(b"\n"), raw.count(b"\r")
+    if returns == 0:
+        return raw.replace(b"\n", b"\r\n")
+    if ends == returns == raw.count(b"\r\n"):
+        return raw
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
 
 
 def _read_folder(folder: Path, limit: int) -> Iterator[Item]:

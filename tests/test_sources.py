@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filterd.sources import Found, Unreadable, read_sources, wire_form
 
@@ -47,3 +50,9 @@ def test_what_is_not_there_is_said() -> None:
 def test_an_empty_file_is_an_empty_message(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert list(read_sources([str(tmp_path)])) == [Found(str(tmp_path / "empty"), b"")]
+
+
+@given(st.text("\r\nab", max_size=60))
+def test_wire_form_ends_every_line_the_same(text: str) -> None:
+    raw = text.encode()
+    assert wire_form(raw) == re.sub(rb"\r\n|\r|\n", b"\r\n", raw)

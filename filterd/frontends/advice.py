@@ -36,6 +36,7 @@ log = structlog.get_logger("filterd.doors")
 _SAYABLE = re.compile(r"[^\x00-\x1f\x7f]{1,1000}")
 # What Exim's spool_mbox, procmail and formail put above a message: an mbox line, then Exim's own two fields.
 _STAMPS = re.compile(rb"From [^\r\n]*\r?\n(?:X-Envelope-(?:From|To):[^\r\n]*\r?\n){0,2}")
+_TURN = 1 << 20  # bytes that are worked on at a time
 _EMPTY_LINE = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
 _ENVELOPE_FROM = re.compile(rb"^X-Envelope-From: *<([^\r\n]*)>", re.MULTILINE)
 _ENVELOPE_TO = re.compile(rb"^X-Envelope-To: *([^\r\n]*)", re.MULTILINE)
@@ -148,7 +149,7 @@ class Desk:
 
     async def advise(self, asked: Asked, original: Original, peer: str | None) -> Advice:
         """Judge a message; raises Unavailable. The record is kept as that of any other mail."""
-        raw = wire_form(original.content)
+        raw = await _wire(original.content)
         envelope = self._envelope(asked, original, peer)
         try:
             async with asyncio.timeout(self.site.deadline):
@@ -167,7 +168,7 @@ class Desk:
 
     async def learn(self, original: Original, klass: Klass, user: str | None) -> bool:
         """Learn a message, as it was before anybody stamped it; raises LearnError."""
-        return await self.learner.learn(wire_form(original.content), klass, user=user, by=self.name)
+        return await self.learner.learn(await _wire(original.content), klass, user=user, by=self.name)
 
     def _envelope(self, asked: Asked, original: Original, peer: str | None) -> Envelope:
         recipients = asked.recipients or original.recipients or (self._somebody,)
@@ -231,6 +232,20 @@ def ip_of(value: bytes | str | None) -> str | None:
         return None
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address)
+
+
+async def _wire(content: bytes) -> bytes:
+    """The message in wire form. Others get their turn between the pieces of a large one."""
+    if len(content) <= _TURN:
+        return wire_form(content)
+    pieces, start = [], 0
+    while start < len(content):
+        end = start + _TURN
+        end += content[end - 1 : end + 1] == b"\r\n"
+        pieces.append(wire_form(content[start:end]))
+        start = end
+        await asyncio.sleep(0)
+    return b"".join(pieces)
 
 
 def _parted(content: bytes) -> tuple[bytes, bytes]:

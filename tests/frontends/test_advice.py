@@ -108,6 +108,13 @@ def test_a_stranger_cannot_stamp_an_envelope() -> None:
     assert filter.seen[0][0].sender == ""
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_large_message_is_the_same_in_pieces(end: bytes) -> None:
+    content = b"Subject: x" + end + end + (b"x" * 6 + end) * 400_000
+    _, filter = advise(Asked(), content)
+    assert filter.seen[0][1] == content.replace(end, b"\r\n")
+
+
 def test_a_full_house_and_too_many_recipients_are_unavailable() -> None:
     with pytest.raises(Unavailable, match="Too much mail"):
         advise(Asked(), filter=Verdicts(early=Reply(451, "Too much mail")))

@@ -8,6 +8,7 @@ not a program on this machine.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -95,9 +96,14 @@ class HttpDoor:
     async def _routed(self, route: Route | None, body: bytes) -> Answer:
         return await route() if route is not None else text_answer("pong\r\n")
 
+    async def _original(self, head: Head, body: bytes) -> Original:
+        if not rspamd.packed(head):
+            return Original.of(rspamd.message(head, body, self.settings.body_size))
+        return Original.of(await asyncio.to_thread(rspamd.message, head, body, self.settings.body_size))
+
     async def scan(self, head: Head, peer: str | None, body: bytes) -> Answer:
         """/checkv2, and in their old form /check and /symbols."""
-        original = Original.of(rspamd.message(head, body, self.settings.body_size))
+        original = await self._original(head, body)
         try:
             advice = await self.desk.advise(rspamd.asked(head), original, peer)
         except Unavailable as error:
@@ -107,7 +113,7 @@ class HttpDoor:
 
     async def learn(self, klass: Klass, head: Head, peer: str | None, body: bytes) -> Answer:
         """/learnspam and /learnham; 208 when the message was known so already."""
-        original = Original.of(rspamd.message(head, body, self.settings.body_size))
+        original = await self._original(head, body)
         user = said(head.first("user")) or said(head.first("deliver-to"))
         try:
             learnt = await self.desk.learn(original, klass, user)

@@ -40,12 +40,18 @@ def asked(head: Head) -> Asked:
     )
 
 
+def packed(head: Head) -> str:
+    """How the body is packed; "" when it is not."""
+    packing = (said(head.first("compression")) or said(head.first("content-encoding")) or "").lower()
+    return "" if packing == "identity" else packing
+
+
 def message(head: Head, body: bytes, most: int) -> bytes:
     """The message that a request carries; raises Refused when it carries none that can be read."""
-    packing = (said(head.first("compression")) or said(head.first("content-encoding")) or "").lower()
+    packing = packed(head)
     if packing == "zstd":
         body = _unpacked(body, most)
-    elif packing not in ("", "identity"):
+    elif packing:
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"no compression but zstd is understood: {packing[:40]}")
     if not body:
         elsewhere = next((name for name in _ELSEWHERE if head.first(name)), None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from filterd.engine.budget import OverBudget
@@ -63,7 +65,7 @@ async def _message(stream: Stream, request: Request, desk: Desk) -> bytes:
     data = await stream.body(request.length, desk.limits)
     if request.length is not None and len(data) != request.length:
         raise BadRequest(f"(Content-Length mismatch: Expected {request.length} bytes, got {len(data)} bytes)")
-    return inflated(data, desk.limits.message_size) if request.zlib else data
+    return await asyncio.to_thread(inflated, data, desk.limits.message_size) if request.zlib else data
 
 
 async def _tell(request: Request, original: Original, desk: Desk, allowed: bool) -> bytes:
