@@ -15,7 +15,7 @@ from filterd.authentication import UNAUTHENTICATED, Authentication, AuthResult
 from filterd.checks import CHECKS
 from filterd.checks.asked import asked
 from filterd.checks.lists import Asks
-from filterd.classifier import Model
+from filterd.classifier import Live, Model, think
 from filterd.decision import HeaderSpan
 from filterd.facts import Facts, Questions
 from filterd.findings import Check, Finding, Symbol, total
@@ -77,6 +77,7 @@ class Judge:
     checks: tuple[Check, ...] = CHECKS
     asks: frozenset[Asks] = frozenset()  # what block and allow lists want to know
     ours: frozenset[str] = frozenset()  # our own domains
+    site: Live | None = None  # what this site taught
 
     def inspect(self, envelope: Envelope, raw: bytes) -> tuple[Mail, Inspection]:
         """Read a message, find its origin, and say what must be asked about it."""
@@ -97,12 +98,12 @@ class Judge:
         done("authenticate")
         found = [finding for check in self.checks for finding in _look(check, mail, facts, auth)]
         done("checks")
-        opinion = self.model.opinion(mail) if self.model is not None else Opinion()
+        opinion = think(mail, self.model, self.site)
         found += _learnt(opinion)
         done("classify")
         found += self.ruleset.judge(mail, facts, auth, found, opinion.probability)
         done("rules")
-        findings = self._weigh(found, auth)
+        findings = self._weigh(found, auth, trusted=opinion.trusted)
         verdict = Verdict(
             findings=findings,
             points=total(findings),
@@ -111,7 +112,7 @@ class Judge:
         )
         return Judgement(auth=auth, verdict=verdict, opinion=opinion)
 
-    def _weigh(self, found: Sequence[Finding], auth: Authentication) -> tuple[Finding, ...]:
+    def _weigh(self, found: Sequence[Finding], auth: Authentication, *, trusted: bool) -> tuple[Finding, ...]:
         weighed = [
             _reweighed(finding, self.ruleset.weight(finding.name))
             for finding in found
@@ -128,7 +129,10 @@ class Judge:
         caps += [
             _cap(LEARNT_CAP, finding, self.quarantine_at - 1)
             for finding in weighed
-            if finding.name == LEARNT_SPAM.name and finding.points >= self.quarantine_at and finding.name not in capped
+            if not trusted
+            and finding.name == LEARNT_SPAM.name
+            and finding.points >= self.quarantine_at
+            and finding.name not in capped
         ]
         return tuple(weighed + caps)
 

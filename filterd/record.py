@@ -55,6 +55,8 @@ class Opinion(Value):
     points: int = 0  # after the cap
     model: str = ""  # model id
     evidence: tuple[Evidence, ...] = ()
+    site: str = ""  # id of the site's own model, where it was asked
+    trusted: bool = False  # the site's model has passed its gate, and may quarantine by itself
 
 
 class Verdict(Value, kw_only=True):

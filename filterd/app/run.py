@@ -24,7 +24,9 @@ T = TypeVar("T")
 
 def serve(path: Path | None, load: Callable[[], Loaded]) -> None:
     """The service, from here to its end. Raises what starting raises: one of `service.TROUBLE`."""
-    in_loop(_serve(load(), load, [Child("jobs", "filterd.app.jobs", [str(path)] if path else [])]))
+    arguments = [str(path)] if path else []
+    children = [Child(name, f"filterd.app.{name}", arguments) for name in ("jobs", "learning")]
+    in_loop(_serve(load(), load, children))
 
 
 async def _serve(loaded: Loaded, load: Callable[[], Loaded], children: list[Child]) -> None:

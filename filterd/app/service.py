@@ -25,17 +25,18 @@ from filterd.app.doors import Door, Doors
 from filterd.app.entrances import MilterEntrance, SmtpEntrance, WebEntrance
 from filterd.app.health import Health, Level, Vitals, conclude, report
 from filterd.app.hops import Hops
+from filterd.app.learning import LearningLink
 from filterd.app.logs import message_line, set_up
 from filterd.app.metrics import CONTENT_TYPE, Metrics
 from filterd.app.sockets import SocketError, inherited
 from filterd.app.state import Bypass, StateError, prepare
 from filterd.app.statistics import CountingLearner, Statistics
 from filterd.app.world import World
+from filterd.classifier import Live
 from filterd.config.load import Loaded
 from filterd.engine.engine import Engine
 from filterd.engine.pool import PoolError
 from filterd.frontends.http import Answer, Route
-from filterd.frontends.learner import NotLearning
 from filterd.frontends.settings import (
     Address,
     AnyListener,
@@ -97,9 +98,10 @@ class Service:
         self._doors.reserve(config.listeners)
         stack.push_async_callback(self._doors.close, 0.0)
         secret = prepare(config.state)
+        Live.prepare(config.state)
         self.store = Store.open(config.store, config.retention)
         stack.callback(self.store.close)
-        self._world = World(config)
+        self._world = World(config, store=self.store)
         stack.push_async_callback(self._close_world)
         generation = await pooled(self.loaded, self._world.ask)
         self.engine = Engine(generation, self.store, self._recorded, mark_key=secret)
@@ -117,7 +119,7 @@ class Service:
         self._world.start()
         watcher = asyncio.create_task(self._watch())
         stack.callback(watcher.cancel)
-        learner = CountingLearner(NotLearning())
+        learner = CountingLearner(LearningLink(config.state))
         self._statistics = Statistics(self.metrics, lambda: self.loaded, learner)
         self._desks = Desks(lambda: self.loaded.config, self.engine, learner)
         await self._doors.arrange(config.listeners, self._make)
@@ -156,7 +158,7 @@ class Service:
         for name in ("state", "database"):
             if getattr(old, name) != getattr(loaded.config, name):
                 raise ValueError(f"{name} cannot change while the service runs; restart it")
-        world = World(loaded.config, self._world)
+        world = World(loaded.config, self._world, self.store)
         generation = await pooled(loaded, world.ask)
         before = self.loaded
         try:
@@ -192,6 +194,7 @@ class Service:
 
     def _recorded(self, record: Record) -> None:
         self.metrics.record(record)
+        self._world.note(record)
         log.info("message", **message_line(record))
         if self.on_record is not None:
             self.on_record(record)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,7 @@ class Live:
             path = folder / f"{name}.npy"
             if not path.exists():
                 fresh = folder / f".{name}.npy"
-                np.lib.format.open_memmap(fresh, mode="w+", dtype=kind, shape=shape).flush()  # type: ignore[no-untyped-call]
+                np.lib.format.open_memmap(fresh, mode="w+", dtype=kind, shape=shape).flush()
                 fresh.rename(path)
         return folder
 
@@ -105,16 +106,20 @@ class Live:
         if not len(indices):
             return np.zeros(0)
         scale = 1 / (math.sqrt(len(indices)) * len(VIEWS))
-        return np.nan_to_num(self._weights[view, indices].astype(np.float64) * scale)
+        shares: NDArray[np.float64] = np.nan_to_num(self._weights[view, indices].astype(np.float64) * scale)
+        return shares
 
     @property
     def bias(self) -> float:
         return _finite(self._numbers[_BIASES])
 
-    def log_odds(self, features: Features) -> float:
-        """The site's own part, as far as its labels let it be sure."""
-        whole = self.bias + float(self.shares(0, features.raw).sum()) + float(self.shares(1, features.text).sum())
-        return min(max(whole, -self.surest), self.surest)
+    def score(self, features: Features) -> float:
+        """The site's own log-odds as they come."""
+        return self.bias + float(self.shares(0, features.raw).sum()) + float(self.shares(1, features.text).sum())
+
+    def bounded(self, score: float) -> float:
+        """As far as its labels let it be sure."""
+        return min(max(score, -self.surest), self.surest)
 
     def publish(self, model: SiteModel, newest: int, name: str | None = None) -> None:
         """Let everybody see `model`; `newest` is the key of the newest label in it."""
@@ -146,8 +151,8 @@ def open_live(state: Path) -> Live | None:
         return None
 
 
-def _mapped(path: Path, *, writable: bool) -> NDArray[np.generic]:
-    array: NDArray[np.generic] = np.load(path, mmap_mode="r+" if writable else "r", allow_pickle=False)
+def _mapped(path: Path, *, writable: bool) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(path, mmap_mode="r+" if writable else "r", allow_pickle=False)
     return array
 
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +83,16 @@ class Learnt(Value):
     @property
     def doubtful(self) -> bool:
         return self.margin < REVIEW_MARGIN
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """What was learnt, as it is published and gone on from."""
+
+    weights: tuple[NDArray[np.float32], ...]  # of each view
+    squares: tuple[NDArray[np.float32], ...]
+    bias: float  # mean of the views'
+    rest: NDArray[np.float64]
 
 
 class _Kept(Value):
@@ -178,10 +190,42 @@ class SiteModel:
 
     def restore(self, kept: Iterable[tuple[Example, bool, float]]) -> None:
         """Take in labels that were stored, with what was said about them, and learn them all."""
+        self.remember(kept)
+        self.relearn()
+
+    def remember(self, kept: Iterable[tuple[Example, bool, float]]) -> None:
+        """Take in labels that were stored without learning them: `resume` brings what they taught."""
         for example, spam, said in kept:
             if example.version == VERSION and example.digest not in self._kept:
                 self._keep(example, spam, said)
-        self.relearn()
+
+    def learnt(self) -> Arrays:
+        """What was learnt, but for the labels; not a copy."""
+        biases = [learner.bias for learner in self.learners]
+        squares = [learner.bias_square for learner in self.learners]
+        return Arrays(
+            weights=tuple(learner.weights for learner in self.learners),
+            squares=tuple(learner.squares for learner in self.learners),
+            bias=sum(biases) / len(biases),
+            rest=np.array([*biases, *squares, *self._belief]),
+        )
+
+    def resume(self, weights: NDArray[Any], squares: NDArray[Any], rest: NDArray[np.float64]) -> None:
+        """Go on from what `learnt` gave."""
+        count = len(self.learners)
+        for place, learner in enumerate(self.learners):
+            learner.weights[:], learner.squares[:] = weights[place], squares[place]
+            learner.bias, learner.bias_square = float(rest[place]), float(rest[count + place])
+        self._belief = np.array(rest[2 * count : 2 * count + len(_PARTS)])
+
+    def label(self, digest: str) -> bool | None:
+        """Is the message spam? None when it has no label."""
+        kept = self._kept.get(digest)
+        return None if kept is None else kept.spam
+
+    def example(self, digest: str) -> Example:
+        """The example that was labelled; KeyError when there is none."""
+        return self._kept[digest].example
 
     @property
     def trusted(self) -> bool:

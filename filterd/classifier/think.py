@@ -31,11 +31,16 @@ def think(mail: Mail, model: Model | None, site: Live | None) -> Opinion:
         return Opinion(model=model.id if model else "", site=site.id)
     features = Features(mail.message)
     foreign = site.base_weight * model.log_odds(features.portable) if model else 0.0
-    log_odds = site.log_odds(features) + foreign
+    whole = site.score(features)
+    own = site.bounded(whole)
+    log_odds = own + foreign
     bounds = (TRUSTED_LOWEST, TRUSTED_HIGHEST) if site.trusted else (LOWEST, HIGHEST)
     given = points(log_odds, *bounds)
     scale = exact_points(log_odds, *bounds) / log_odds if abs(log_odds) > 1e-6 else SLOPE
-    evidence = [*_of_base(features, model, foreign * scale), *_of_site(features, site, scale)]
+    evidence = [
+        *_of_base(features, model, foreign * scale),
+        *_of_site(features, site, scale * own / whole if whole else 0.0),
+    ]
     return Opinion(
         logistic(log_odds),
         given,

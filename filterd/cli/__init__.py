@@ -22,6 +22,7 @@ COMMANDS = {
     "rules": "List, show, lint and test the rules.",
     "quarantine": "List, show, release and delete what was kept back.",
     "history": "Find, show and explain messages that passed.",
+    "learn": "Teach the site's own model: spam, ham or forget.",
     "user": "Who may look into the quarantine: add, list, change, remove.",
     "backup": "Write everything that filterd knows to one file.",
     "restore": "Put a backup back.",

@@ -20,6 +20,7 @@ from filterd.engine.settings import EngineSettings, OnError, WorkLimits
 from filterd.frontends.settings import AnyListener
 from filterd.frontends.smtp.settings import BareNewline, SmtpLimits
 from filterd.frontends.web.settings import WebSettings
+from filterd.learning.settings import LearningLimits
 from filterd.mail.domains import to_ascii
 from filterd.net import DnsSettings
 from filterd.policy import Policies, PolicySettings, ThresholdSettings
@@ -82,7 +83,7 @@ class SiteRulesSettings(RulesSettings):
     )
 
 
-class LearnSettings(Settings):
+class LearnSettings(LearningLimits):
     """What the site's own model learns from."""
 
     addresses: dict[str, Literal["spam", "ham"]] = Field(

@@ -240,7 +240,12 @@ class _Examination:
             raise
         self.milliseconds |= {stage: seconds * 1000 for stage, seconds in judged.seconds.items()}
         judgement = judged.judgement
-        self._grow(auth=judgement.auth, verdict=judgement.verdict, opinion=judgement.opinion)
+        self._grow(
+            auth=judgement.auth,
+            verdict=judgement.verdict,
+            opinion=judgement.opinion,
+            generation=replace(self.generation.ids, site_model=judgement.opinion.site),
+        )
         self.stage = "decide"
 
     def outcome(self, decisions: tuple[Decision, ...]) -> Outcome:

@@ -23,6 +23,7 @@ from filterd.store import rows
 from filterd.store.audit import Audit
 from filterd.store.database import Database
 from filterd.store.history import History
+from filterd.store.labels import Labels
 from filterd.store.lock import Lock
 from filterd.store.people import People
 from filterd.store.puts import Body, Entry, Holding, Puts
@@ -50,6 +51,7 @@ class Store:
         self.history = History(database)
         self.audit = Audit(database)
         self.people = People(database)
+        self.labels = Labels(database)
         self._database = database
         self._lock = lock
         self._writer_started: Writer | None = None

@@ -1,0 +1,109 @@
+"""Versions of the site's model: verified folders beside the live arrays, and which of them was used when.
+
+`keep` writes one (it appears whole, or not at all), `arrays` reads one back after its hashes matched, `note` and
+`used` are the log behind rollback. Raises LearningError with one sentence.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from filterd.classifier.features import SIZE, VERSION
+from filterd.classifier.manifest import Manifest, ModelError, read_folder, write_folder
+from filterd.classifier.site import VIEWS, SiteModel
+from filterd.learning.words import LearningError
+
+FOLDER = "models"  # in the state folder
+LOG = "used.jsonl"
+_SHAPE = (len(VIEWS), SIZE)
+
+
+class Versions:
+    def __init__(self, state: Path) -> None:
+        self._folder = state / FOLDER
+
+    def keep(self, model: SiteModel, manifest: Manifest, card: str) -> Manifest:
+        """Write a version; its manifest with the id."""
+        learnt = model.learnt()
+        arrays: dict[str, NDArray[Any]] = {
+            "weights": np.stack(learnt.weights),
+            "squares": np.stack(learnt.squares),
+            "rest": learnt.rest,
+        }
+        fresh = self._folder / ".fresh"
+        try:
+            made = write_folder(fresh, manifest, arrays, card)
+            if (self._folder / made.id).exists():
+                return made
+            fresh.rename(self._folder / made.id)
+        except OSError as error:
+            raise LearningError(f"{self._folder}: the version cannot be written: {error}") from error
+        return made
+
+    def all(self) -> Iterator[Manifest]:
+        """Every version that is whole, by the time it was made."""
+        found = []
+        for path in self._folder.glob("site-*"):
+            try:
+                found.append((path.stat().st_mtime, read_folder(path)[0]))
+            except (ModelError, OSError):
+                continue
+        for _, manifest in sorted(found, key=lambda one: (one[0], one[1].id)):
+            yield manifest
+
+    def manifest(self, version: str) -> Manifest:
+        return self._read(version)[0]
+
+    def card(self, version: str) -> str:
+        return (self._place(version) / "CARD.md").read_text()
+
+    def arrays(self, version: str) -> dict[str, NDArray[Any]]:
+        """What the version had learnt; verified."""
+        manifest, arrays = self._read(version)
+        if manifest.features != VERSION:
+            raise LearningError(f"{version} was made for feature version {manifest.features}, not {VERSION}")
+        for name in ("weights", "squares"):
+            if name not in arrays or arrays[name].shape != _SHAPE or not np.isfinite(arrays[name]).all():
+                raise LearningError(f"{version}: {name}.npy is not what a site model has")
+        if "rest" not in arrays or len(arrays["rest"]) < 2 * len(VIEWS):
+            raise LearningError(f"{version}: rest.npy is not what a site model has")
+        return arrays
+
+    def note(self, version: str) -> None:
+        """Remember that this version was taken over now."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / LOG).open("a") as file:
+            file.write(json.dumps({"version": version, "time": now}) + "\n")
+
+    def used(self) -> list[str]:
+        """The versions that were taken over, the latest last."""
+        try:
+            lines = (self._folder / LOG).read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                found.append(str(json.loads(line)["version"]))
+            except (ValueError, KeyError, TypeError):
+                continue
+        return found
+
+    def _read(self, version: str) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+        try:
+            return read_folder(self._place(version))
+        except ModelError as error:
+            raise LearningError(str(error)) from error
+
+    def _place(self, version: str) -> Path:
+        if not version.startswith("site-") or not version.isascii() or not version.replace("-", "").isalnum():
+            raise LearningError(f"{version!r} is not the id of a site model")
+        return self._folder / version

@@ -1,0 +1,138 @@
+"""Labels: what people said about messages; the truth from which the site's model can be made again. Blocks.
+
+A message has one label, the last; `put` and `remove` are on disk when they return. Examples come and go as packed
+bytes, which only the classifier reads. Bodies are kept while they fit into the quota; the oldest go first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from filterd.store import rows
+from filterd.store.database import Database
+from filterd.store.label_tables import labels
+from filterd.store.text import ADDRESS, clean, fold
+from filterd.value import Value
+
+_PAGE = 1_000  # rows read at once
+
+
+class Label(Value, kw_only=True):
+    """What somebody said about a message."""
+
+    digest: str
+    spam: bool
+    example: bytes = b""
+    said: float = 0.0
+    by: str = ""
+    reporter: str = ""
+    time: int = 0  # milliseconds; 0: now
+    body: bytes | None = None  # the raw message
+
+
+class LabelCounts(Value):
+    """How many there are, and how new: equal counts mean equal labels."""
+
+    ham: int = 0
+    spam: int = 0
+    newest: int = 0
+
+
+class Labels:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, found: Sequence[Label], quota: int = 0) -> LabelCounts:
+        """Keep these, in the place of what was said about the same messages; `quota` bytes of bodies in all."""
+        stamp = rows.now()
+        with self._database.write() as connection:
+            connection.execute(delete(labels).where(labels.c.digest.in_([one.digest for one in found])))
+            connection.execute(insert(labels), [_row(one, stamp, bool(quota)) for one in found])
+            if quota:
+                _within(connection, quota)
+            return _counts(connection)
+
+    def remove(self, digest: str) -> LabelCounts:
+        with self._database.write() as connection:
+            connection.execute(delete(labels).where(labels.c.digest == digest))
+            return _counts(connection)
+
+    def counts(self) -> LabelCounts:
+        with self._database.read() as connection:
+            return _counts(connection)
+
+    def since(self, reporter: str, time: int) -> int:
+        """How many messages this person labelled since `time`, in milliseconds."""
+        asked = select(func.count()).where(labels.c.reporter == fold(reporter), labels.c.time >= time)
+        with self._database.read() as connection:
+            return int(connection.execute(asked).scalar() or 0)
+
+    def read(self, after: int = 0) -> Iterator[tuple[int, Label]]:
+        """All, or those with a key above `after`, in the order they came, with their keys and without bodies."""
+        columns = [column for column in labels.c if column.name not in ("body", "stored")]
+        while True:
+            page = select(*columns).where(labels.c.key > after).order_by(labels.c.key).limit(_PAGE)
+            with self._database.read() as connection:
+                found = connection.execute(page).all()
+            for row in found:
+                yield (
+                    row.key,
+                    Label(
+                        digest=row.digest,
+                        spam=bool(row.spam),
+                        example=rows.unsqueeze(row.example),
+                        said=row.said,
+                        by=row.by,
+                        reporter=row.reporter,
+                        time=row.time,
+                    ),
+                )
+            if len(found) < _PAGE:
+                return
+            after = found[-1].key
+
+    def bodies(self, digests: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """The messages that were kept, of these."""
+        for digest in digests:
+            with self._database.read() as connection:
+                body = connection.execute(select(labels.c.body).where(labels.c.digest == digest)).scalar()
+            if body is not None:
+                yield digest, rows.unsqueeze(body)
+
+
+def _row(label: Label, stamp: int, keep_body: bool) -> dict[str, object]:
+    body = rows.squeeze(label.body) if keep_body and label.body is not None else None
+    return {
+        "digest": label.digest,
+        "spam": int(label.spam),
+        "time": label.time or stamp,
+        "by": clean(label.by, 100),
+        "reporter": clean(fold(label.reporter), ADDRESS),
+        "example": rows.squeeze(label.example),
+        "said": label.said,
+        "body": body,
+        "stored": len(body or b""),
+    }
+
+
+def _within(connection: Connection, quota: int) -> None:
+    """Let go of the oldest bodies beyond the quota."""
+    excess = int(connection.execute(select(func.coalesce(func.sum(labels.c.stored), 0))).scalar() or 0) - quota
+    if excess <= 0:
+        return
+    gone = []
+    oldest = select(labels.c.key, labels.c.stored).where(labels.c.stored > 0).order_by(labels.c.key)
+    for row in connection.execute(oldest):
+        if excess <= 0:
+            break
+        gone.append(row.key)
+        excess -= row.stored
+    connection.execute(update(labels).where(labels.c.key.in_(gone)).values(body=None, stored=0))
+
+
+def _counts(connection: Connection) -> LabelCounts:
+    asked = select(func.count(), func.coalesce(func.sum(labels.c.spam), 0), func.coalesce(func.max(labels.c.key), 0))
+    total, spam, newest = connection.execute(asked).one()
+    return LabelCounts(int(total) - int(spam), int(spam), int(newest))
