@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import sqlite3
@@ -145,6 +146,35 @@ def test_reloads_under_load_fail_no_transaction(tmp_path: Path) -> None:
         assert len(generations) == 4
 
     play(tmp_path, scene)
+
+
+def test_workers_and_helpers_that_are_killed_under_load_lose_nothing(tmp_path: Path) -> None:
+    ledger = Ledger(3)
+
+    async def scene(service: Serving, hop: FakeHop) -> None:
+        senders = Senders(ledger, service.smtp, 8)
+        load = asyncio.create_task(senders.run())
+        for _ in range(2):
+            await asyncio.sleep(0.7)
+            for child in _children(service):
+                os.kill(child, signal.SIGKILL)
+        await asyncio.to_thread(service.until, lambda: service.status()["workers"]["alive"] == 2, "new workers")
+        before = ledger.accepted
+        await asyncio.to_thread(service.until, lambda: ledger.accepted >= before + 20, "mail to pass again")
+        senders.stop_after(0)
+        await load
+        await asyncio.to_thread(service.stop)
+        found = account(ledger, hop.messages, service.state)
+        assert (found.lost, found.damaged, found.duplicates) == (set(), [], 0)
+        assert set(ledger.refused) <= {451}
+
+    play(tmp_path, scene, workers=2)
+
+
+def _children(service: Serving) -> list[int]:
+    assert service.process is not None
+    pid = service.process.pid
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("stage", STAGES)
