@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test bench stress lint reference clean
+.PHONY: demo test bench stress lint reference pictures clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/filterd demo $(ARGS)
@@ -33,6 +33,9 @@ reference: $(VENV)/.installed
 	@$(BIN)/filterd config sample > packaging/filterd.yaml
 	@$(BIN)/python -m filterd.cli.pages commands > docs/commands.md
 	@$(BIN)/python -m filterd.cli.pages symbols > docs/symbols.md
+
+pictures: $(VENV)/.tested
+	@$(BIN)/python docs/pictures/make.py
 
 clean:
 	rm -rf $(VENV)

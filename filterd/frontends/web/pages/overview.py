@@ -10,11 +10,13 @@ from starlette.responses import Response
 
 from filterd.frontends.web import rights
 from filterd.frontends.web.visit import Refused, Visit
+from filterd.mail.envelope import domain_of
 from filterd.store import Tally
 
 SPANS = {"day": (24, 1), "week": (168, 6), "month": (720, 24)}  # hours in all, hours of a bar
 ORDER = ("accept", "tag", "quarantine", "discard", "defer", "reject")
 WIDTH, HEIGHT = 720, 200
+NEWEST, MOST = 1000, 8  # held items that are looked at for the most frequent rules and senders
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,11 @@ def show(visit: Visit) -> Response:
     now = datetime.datetime.now(datetime.UTC).replace(minute=0, second=0, microsecond=0)
     start = now - datetime.timedelta(hours=hours - 1)
     classes, tallies = visit.site.store.stats(start)
-    totals = Counter[str]()
+    totals, reasons = Counter[str](), Counter[str]()
     for one in tallies:
         totals[one.action] += one.count
-    reasons = Counter[str]()
-    for one in tallies:
         reasons[one.reason] += one.count
+    newest = visit.site.store.quarantine.find(limit=NEWEST).rows
     bars, top = plot(tallies, start, hours, step)
     return visit.render(
         "overview.html",
@@ -50,14 +51,14 @@ def show(visit: Visit) -> Response:
         spans=list(SPANS),
         bars=bars,
         top=top,
-        marks=[
-            (position * WIDTH * 6 / hours if span == "day" else position * WIDTH / 7, label)
-            for position, label in enumerate(_labels(start, hours, span))
-        ],
+        marks=_marks(start, hours, span),
         totals=[(action, totals[action]) for action in ORDER if totals[action]],
         all=sum(totals.values()),
-        reasons=reasons.most_common(8),
+        reasons=reasons.most_common(MOST),
         classes=classes,
+        newest=len(newest),
+        rules=Counter(name for item in newest for name in item.findings).most_common(MOST),
+        senders=Counter(domain_of(item.sender) or "<>" for item in newest).most_common(MOST),
         width=WIDTH,
         height=HEIGHT,
     )
@@ -85,9 +86,9 @@ def plot(tallies: list[Tally], start: datetime.datetime, hours: int, step: int) 
     return bars, top
 
 
-def _labels(start: datetime.datetime, hours: int, span: str) -> list[str]:
-    local = start.astimezone()
-    if span == "day":
-        return [(local + datetime.timedelta(hours=six)).strftime("%H:%M") for six in range(0, hours, 6)]
-    each = hours / 7
-    return [(local + datetime.timedelta(hours=each * day)).strftime("%d %b") for day in range(7)]
+def _marks(start: datetime.datetime, hours: int, span: str) -> list[tuple[float, str]]:
+    """Where on the time axis which word stands."""
+    local, each = start.astimezone(), 6.0 if span == "day" else hours / 7
+    form = "%H:%M" if span == "day" else "%d %b"
+    steps = range(int(hours / each))
+    return [(at * each / hours * WIDTH, (local + datetime.timedelta(hours=at * each)).strftime(form)) for at in steps]
