@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -121,6 +122,19 @@ class TestRspamc:
     def test_only_the_second_address_learns(self, service: Doors) -> None:
         code, text = rspamc(service, "learn_spam")
         assert (code, "403" in text) == (1, True)
+
+
+@pytest.mark.peer("rspamc")
+def test_a_reload_changes_what_open_doors_say(tmp_path: Path) -> None:
+    with Doors(tmp_path) as service:
+        assert "Action: add header" in rspamc(service, message=GTUBE)[1]
+        service.config["listeners"][-1] |= {"quarantine_as": "reject", "password": "secret"}
+        service.write_config()
+        service.signal(signal.SIGHUP)
+        service.until(lambda: any(" info reloaded " in line for line in service.log), "the reload")
+        assert "Action: reject" in rspamc(service, message=GTUBE)[1]
+        assert "403" in rspamc(service, "learn_spam", port="controller")[1]
+        assert "403" not in rspamc(service, "-P", "secret", "learn_spam", port="controller")[1]
 
 
 def test_routes(service: Doors) -> None:

@@ -17,6 +17,7 @@ from filterd.findings import Finding
 from filterd.frontends.advice import Advice, Asked, address_of, ip_of, said
 from filterd.frontends.http.answer import Head, Refused
 from filterd.frontends.words import QuarantineAs, rspamd_action
+from filterd.printable import printable
 
 _ELSEWHERE = ("file", "path", "shm")  # rspamd reads messages from places that the client names; we do not
 
@@ -133,7 +134,7 @@ def _milter(advice: Advice) -> dict[str, Any]:
 
 
 def _field(line: HeaderLine) -> dict[str, Any]:
-    return {"value": "".join(one if one.isprintable() else "?" for one in line.value), "order": 0}
+    return {"value": printable(line.value), "order": 0}
 
 
 def _removed(spans: Sequence[HeaderSpan]) -> dict[str, int | list[int]]:
