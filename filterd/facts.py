@@ -71,6 +71,49 @@ class Listing(Value):
     unknown: str = ""  # why we do not know; empty when we do
 
 
+class Seen(Value):
+    """What is remembered of a sender, as it was when it was last seen."""
+
+    first: float  # seconds since 1970
+    last: float
+    seen: int = 0
+    good: float = 0.0
+    bad: float = 0.0
+
+    def faded(self, now: float, half_life: float) -> tuple[float, float]:
+        """Good and bad as they weigh now."""
+        left: float = 0.5 ** (max(0.0, now - self.last) / half_life)
+        return self.good * left, self.bad * left
+
+
+class Near(Value):
+    """How often nearly the same text came before."""
+
+    seen: int = 0
+    bad: int = 0
+    first: float = 0.0  # seconds since 1970
+    record: str = ""  # the first message with it
+    bands: tuple[int, ...] = ()  # of the text that was asked about
+
+
+class SenderNote(Value):
+    """What one mail adds to the memory of one sender key."""
+
+    key: str
+    good: float = 0.0
+    bad: float = 0.0
+    seen: int = 1
+
+
+class TextNote(Value):
+    """That a text came, and whether it was spam."""
+
+    bands: tuple[int, ...]
+    bad: bool = False
+    record: str = ""
+    subject: str = ""
+
+
 class Questions(Value, kw_only=True):
     """What must be asked about one mail. Capped: never more than `LIMITS` says, however hostile the mail."""
 
@@ -83,6 +126,8 @@ class Questions(Value, kw_only=True):
     senders: tuple[str, ...] = ()  # registrable domains of envelope sender, From and Reply-To, for block lists
     addresses: tuple[str, ...] = ()  # mail addresses, lower case, for hashed lists
     hashes: tuple[str, ...] = ()  # SHA-256 of decoded attachments
+    memory: tuple[str, ...] = ()  # keys of senders that may be remembered; see `filterd.checks.remembering`
+    bands: tuple[int, ...] = ()  # of the text, for near duplicates; see `filterd.checks.shingles`
 
 
 class Facts(Value, kw_only=True):
@@ -93,6 +138,8 @@ class Facts(Value, kw_only=True):
     exists: dict[str, DnsStatus] = {}  # by domain: OK, NXDOMAIN, or TEMPERROR (RFC 9989 section 3.2.13)
     iprev: Iprev | None = None
     listings: tuple[Listing, ...] = ()
+    senders: dict[str, Seen] | None = None  # by key, those that are remembered; None when nobody was asked
+    near: Near | None = None
     programs: dict[str, str] = {}  # plugin probes: JSON text by probe name
     failed: dict[str, str] = {}  # probes that failed or timed out, by name, and why
 

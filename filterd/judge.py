@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from filterd.auth import authenticate, claims_us, questions
 from filterd.authentication import UNAUTHENTICATED, Authentication, AuthResult
-from filterd.checks import CHECKS
+from filterd.checks import CHECKS, remembering
 from filterd.checks.asked import asked
 from filterd.checks.lists import Asks
 from filterd.classifier import Live, Model, think
@@ -77,6 +78,7 @@ class Judge:
     checks: tuple[Check, ...] = CHECKS
     asks: frozenset[Asks] = frozenset()  # what block and allow lists want to know
     ours: frozenset[str] = frozenset()  # our own domains
+    hosts: frozenset[str] | None = None  # where anybody may have an address; None: senders are not remembered
     site: Live | None = None  # what this site taught
 
     def inspect(self, envelope: Envelope, raw: bytes) -> tuple[Mail, Inspection]:
@@ -84,7 +86,7 @@ class Judge:
         message = Message(raw)
         mail = Mail(envelope, message, find_origin(envelope, message, self.relays))
         inspection = Inspection(
-            questions=replace(questions(mail), **asked(mail, self.asks, self.ours)) if self.asks else questions(mail),
+            questions=self._questions(mail),
             outline=outline(message),
             strip=self._strip(message),
             hops=len(message.headers.all("Received")),
@@ -92,17 +94,24 @@ class Judge:
         )
         return mail, inspection
 
-    def judge(self, mail: Mail, facts: Facts, done: Stopwatch = _no_watch) -> Judgement:
-        """The verdict on `mail`, given `facts`. `done` is called with the name of each stage as it ends."""
+    def judge(self, mail: Mail, facts: Facts, done: Stopwatch = _no_watch, opinion: Opinion | None = None) -> Judgement:
+        """The verdict on `mail`, given `facts`. `done` is called with the name of each stage as it ends.
+
+        `opinion` is what a classifier said before; without it the model is asked.
+        """
         auth = authenticate(mail, facts)
         done("authenticate")
         found = [finding for check in self.checks for finding in _look(check, mail, facts, auth)]
         done("checks")
-        opinion = think(mail, self.model, self.site)
-        found += _learnt(opinion)
+        opinion = think(mail, self.model, self.site) if opinion is None else opinion
+        found += learnt(opinion)
         done("classify")
         found += self.ruleset.judge(mail, facts, auth, found, opinion.probability)
         done("rules")
+        return self.conclude(found, auth, opinion)
+
+    def conclude(self, found: Sequence[Finding], auth: Authentication, opinion: Opinion) -> Judgement:
+        """What follows from all that was found: the weights that the site gives, the caps, the score."""
         findings = self._weigh(found, auth, trusted=opinion.trusted)
         verdict = Verdict(
             findings=findings,
@@ -136,6 +145,12 @@ class Judge:
         ]
         return tuple(weighed + caps)
 
+    def _questions(self, mail: Mail) -> Questions:
+        fields: dict[str, Any] = asked(mail, self.asks, self.ours)
+        if self.hosts is not None:
+            fields |= remembering.asked(mail, self.hosts)
+        return replace(questions(mail), **fields)
+
     def _strip(self, message: Message) -> tuple[HeaderSpan, ...]:
         ours = [
             header
@@ -153,7 +168,8 @@ def _look(check: Check, mail: Mail, facts: Facts, auth: Authentication) -> list[
         return [CHECK_FAILED.found(f"{check.name}: {type(error).__name__}: {error}")]
 
 
-def _learnt(opinion: Opinion) -> list[Finding]:
+def learnt(opinion: Opinion) -> list[Finding]:
+    """What the classifier's opinion is as findings."""
     if opinion.probability is None or opinion.points == 0:
         return []
     symbol = LEARNT_SPAM if opinion.points > 0 else LEARNT_HAM

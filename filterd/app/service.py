@@ -101,7 +101,7 @@ class Service:
         Live.prepare(config.state)
         self.store = Store.open(config.store, config.retention)
         stack.callback(self.store.close)
-        self._world = World(config)
+        self._world = World(config, store=self.store)
         stack.push_async_callback(self._close_world)
         generation = await pooled(self.loaded, self._world.ask)
         self.engine = Engine(generation, self.store, self._recorded, mark_key=secret)
@@ -158,7 +158,7 @@ class Service:
         for name in ("state", "database"):
             if getattr(old, name) != getattr(loaded.config, name):
                 raise ValueError(f"{name} cannot change while the service runs; restart it")
-        world = World(loaded.config, self._world)
+        world = World(loaded.config, self._world, self.store)
         generation = await pooled(loaded, world.ask)
         before = self.loaded
         try:
@@ -194,6 +194,7 @@ class Service:
 
     def _recorded(self, record: Record) -> None:
         self.metrics.record(record)
+        self._world.note(record)
         log.info("message", **message_line(record))
         if self.on_record is not None:
             self.on_record(record)

@@ -9,33 +9,49 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from filterd.app.memory import Memory
 from filterd.config.model import Config
+from filterd.engine.loading import shipped_list
 from filterd.facts import Facts, Questions
 from filterd.net import Dns
 from filterd.probes import Lists, gather
+from filterd.record import Record
+from filterd.store import Store
 
 
 class World:
-    def __init__(self, config: Config, before: World | None = None) -> None:
+    def __init__(self, config: Config, before: World | None = None, store: Store | None = None) -> None:
         self._settings = (config.dns, config.lists)
         same = before._settings if before is not None else (None, None)
         self.dns: Dns = before.dns if before is not None and same[0] == config.dns else Dns(config.dns)
         self.lists: Lists = before.lists if before is not None and same == self._settings else Lists(config.lists)
-        self._watcher: asyncio.Task[None] | None = None
+        self.memory: Memory | None = None
+        if store is not None and config.senders.remember:
+            self.memory = Memory(store, config.senders, frozenset(shipped_list("freemail")))
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Test the lists now and then; a list is not asked before its first test."""
+        """Test the lists now and then, for a list is not asked before its first test; write what is remembered."""
         if self.lists.standings:
-            self._watcher = asyncio.create_task(self.lists.watch(self.dns))
+            self._tasks.append(asyncio.create_task(self.lists.watch(self.dns)))
+        if self.memory is not None:
+            self._tasks.append(asyncio.create_task(self.memory.run()))
 
     async def ask(self, questions: Questions, seconds: float) -> Facts:
         """All that the world says about one mail."""
-        return await gather(questions, self.dns, seconds, lists=self.lists)
+        return await gather(questions, self.dns, seconds, lists=self.lists, memory=self.memory)
+
+    def note(self, record: Record) -> None:
+        """Remember one mail that was decided on."""
+        if self.memory is not None:
+            self.memory.note(record)
 
     async def aclose(self, successor: World | None = None) -> None:
         """Stop watching, and end what `successor` does not use."""
-        if self._watcher is not None:
-            self._watcher.cancel()
+        for task in self._tasks:
+            task.cancel()
+        if self.memory is not None:
+            await self.memory.flush()
         if successor is None or successor.dns is not self.dns:
             await self.dns.aclose()
 
@@ -55,6 +71,7 @@ class World:
             "dns_answers_cached": counts.cached,
             "dns_failures": counts.failed,
             "dns_servers_alive": sum(server.alive for server in self.dns.servers),
+            "memory_notes_lost": self.memory.lost if self.memory is not None else 0,
             "list_well": {name: float(one.well) for name, one in standings},
             "list_asked": {name: one.asked for name, one in standings},
             "list_found": {name: one.found for name, one in standings},

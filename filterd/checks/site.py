@@ -6,10 +6,11 @@ at their defaults they declare the same symbols, and find nothing that needs set
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from filterd.checks.impersonation import ProtectSettings, impersonation
 from filterd.checks.lists import ListSettings, list_check
+from filterd.checks.senders import SenderSettings, sender_check
 from filterd.findings import Check
 from filterd.settings import Settings
 
@@ -20,8 +21,15 @@ class SiteSettings(Settings):
     domains: tuple[str, ...] = ()
     lists: tuple[ListSettings, ...] = ()
     protect: ProtectSettings = ProtectSettings()
+    senders: SenderSettings = SenderSettings()
 
 
-def site_checks(settings: SiteSettings, brands: Sequence[str] = ()) -> tuple[Check, ...]:
-    """The site's checks. `brands`: the domains of the shipped brands."""
-    return (list_check(settings.lists), impersonation(settings.protect, settings.domains, brands))
+def site_checks(
+    settings: SiteSettings, brands: Sequence[str] = (), hosts: Collection[str] = frozenset()
+) -> tuple[Check, ...]:
+    """The site's checks. `brands`: the domains of the shipped brands; `hosts`: where anybody may have an address."""
+    return (
+        list_check(settings.lists),
+        impersonation(settings.protect, settings.domains, brands),
+        sender_check(settings.senders, hosts),
+    )

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from filterd.checks.impersonation import ProtectSettings
 from filterd.checks.lists import ListSettings
+from filterd.checks.senders import SenderSettings
 from filterd.checks.site import SiteSettings
 from filterd.classifier import ModelSettings
 from filterd.engine.settings import EngineSettings, OnError, WorkLimits
@@ -128,6 +129,7 @@ class Config(Settings):
     lists: tuple[ListSettings, ...] = Field(
         (), description="Block and allow lists in the DNS; none is asked by default. See docs/lists.md."
     )
+    senders: SenderSettings = Field(SenderSettings(), description="What is remembered of who wrote to us.")
     protect: ProtectSettings = Field(ProtectSettings(), description="Who is imitated to our users.")
     thresholds: ThresholdSettings = Field(ThresholdSettings(), description="What a score leads to.")
     enforce: bool = Field(
@@ -184,7 +186,7 @@ class Config(Settings):
     @property
     def site(self) -> SiteSettings:
         """What the checks must know of the site."""
-        return SiteSettings(domains=self.domains, lists=self.lists, protect=self.protect)
+        return SiteSettings(domains=self.domains, lists=self.lists, protect=self.protect, senders=self.senders)
 
     @property
     def all_policies(self) -> Policies:

@@ -32,6 +32,7 @@ def shipped_list(name: str) -> tuple[str, ...]:
 
 def load_judge(setup: Setup) -> Judge:
     """The judge of one generation; raises RuleErrors or ModelError with what is wrong and where."""
+    hosts = frozenset(shipped_list("freemail"))
     site = SiteSettings.model_validate_json(setup.site)
     return Judge(
         ruleset=Ruleset.load(RulesSettings.model_validate_json(setup.rules), builtin_symbols(site)),
@@ -40,8 +41,9 @@ def load_judge(setup: Setup) -> Judge:
         relays=Networks(ip_network(network) for network in setup.relays),
         tag_at=setup.tag_at,
         quarantine_at=setup.quarantine_at,
-        checks=(*CHECKS, *site_checks(site, shipped_list("brand_domains"))),
+        checks=(*CHECKS, *site_checks(site, shipped_list("brand_domains"), hosts)),
         asks=frozenset(asks for one in site.lists for asks in one.asks),
         ours=frozenset(site.domains),
+        hosts=hosts if site.senders.remember else None,
         site=open_live(Path(setup.learnt)) if setup.learnt else None,
     )

@@ -17,6 +17,7 @@ from filterd.probes.exists import exists
 from filterd.probes.iprev import iprev
 from filterd.probes.lists import Lists, listings
 from filterd.probes.probe import Net, Probe
+from filterd.probes.senders import Remembers, near, senders
 from filterd.probes.spf import spf
 from filterd.probes.txt import txt
 
@@ -26,6 +27,8 @@ PROBES = (
     Probe("exists", exists),
     Probe("iprev", iprev),
     Probe("listings", listings),
+    Probe("senders", senders),
+    Probe("near", near),
 )
 
 _GRACE = 0.25  # seconds between the end of answers and the end of waiting
@@ -34,11 +37,17 @@ __all__ = ["PROBES", "Lists", "Net", "Probe", "gather"]
 
 
 async def gather(
-    questions: Questions, dns: Dns, deadline: float, probes: Sequence[Probe] = PROBES, *, lists: Lists | None = None
+    questions: Questions,
+    dns: Dns,
+    deadline: float,
+    probes: Sequence[Probe] = PROBES,
+    *,
+    lists: Lists | None = None,
+    memory: Remembers | None = None,
 ) -> Facts:
     """All that the world says about one mail within `deadline` seconds."""
     until = asyncio.get_running_loop().time() + deadline
-    net = Net(dns.budget(until), lists)
+    net = Net(dns.budget(until), lists, memory)
     tasks = {asyncio.ensure_future(probe.ask(questions, net)): probe.fact for probe in probes}
     try:
         _, late = await asyncio.wait(tasks, timeout=deadline + _GRACE)

@@ -17,6 +17,7 @@ from filterd.net.dns import Asks
 
 if TYPE_CHECKING:
     from filterd.probes.lists import Lists
+    from filterd.probes.senders import Remembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Net:
 
     dns: Asks
     lists: Lists | None = None
+    memory: Remembers | None = None
 
 
 @dataclass(frozen=True, slots=True)

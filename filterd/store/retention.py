@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, true, update
+from sqlalchemy import Column, ColumnElement, Connection, and_, delete, exists, func, select, true, update
 
 from filterd.store import rows
 from filterd.store.database import Database
+from filterd.store.memory_tables import senders, texts
 from filterd.store.schema import audit, bodies, delivered, items, marks, record_data, records, tallies
 from filterd.store.settings import RetentionSettings
 from filterd.store.words import ItemState, QuarantineClass
@@ -86,6 +87,8 @@ class _Expiry:
         if self._settings.records is not None:
             yield "records", self._surplus_records(self._settings.records)
         yield "", self._kept_messages
+        yield "", self._forgotten(senders.c.key, senders.c.last, self._settings.senders)
+        yield "", self._forgotten(texts.c.band, texts.c.last, self._settings.texts)
         yield "", self._small_things
         yield "pages", lambda connection: (self._dialect.give_back(connection, PAGES), 0)
 
@@ -180,6 +183,11 @@ class _Expiry:
         chosen = connection.execute(kept.where(old).limit(RECORDS)).all()
         connection.execute(update(records).where(records.c.key.in_([key for key, _ in chosen])).values(body=None))
         return len(chosen), _drop_bodies(connection, {body for _, body in chosen})
+
+    def _forgotten(self, key: Column[Any], last: Column[int], age: float) -> Bite:
+        """Rows of the memory that were not touched for so long."""
+        old = select(key).where(last < self._now - int(age * 1000)).limit(RECORDS)
+        return lambda connection: (connection.execute(delete(key.table).where(key.in_(old))).rowcount, 0)
 
     def _small_things(self, connection: Connection) -> tuple[int, int]:
         connection.execute(delete(marks).where(marks.c.expires < self._now))

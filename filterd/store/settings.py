@@ -42,6 +42,8 @@ class RetentionSettings(Settings):
     classes: dict[QuarantineClass, ClassRetention] = Field(
         {}, description="Exceptions by quarantine class: spam, virus, policy, undelivered, split, unjudged."
     )
+    senders: Duration = Field(180 * _DAY, gt=0, description="How long a sender that no longer writes is remembered.")
+    texts: Duration = Field(2 * _DAY, gt=0, description="How long a text is remembered, to know its near duplicates.")
     min_free: Size = Field(
         500_000_000,
         description="Under so many free bytes on the disk, mail is deferred instead of quarantined.",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, func, select
 
+from filterd.facts import SenderNote, TextNote
 from filterd.record import Record
 from filterd.store import rows
 from filterd.store.audit import Audit
@@ -25,6 +26,7 @@ from filterd.store.database import Database
 from filterd.store.history import History
 from filterd.store.labels import Labels
 from filterd.store.lock import Lock
+from filterd.store.memory import Memory
 from filterd.store.people import People
 from filterd.store.puts import Body, Entry, Holding, Puts
 from filterd.store.quarantine import Quarantine
@@ -51,6 +53,7 @@ class Store:
         self.history = History(database)
         self.audit = Audit(database)
         self.people = People(database)
+        self.memory = Memory(database)
         self.labels = Labels(database)
         self._database = database
         self._lock = lock
@@ -140,6 +143,14 @@ class Store:
 
         def work(connection: Connection, _puts: Puts) -> None:
             connection.execute(delete(marks).where(marks.c.id == mark_id))
+
+        await asyncio.wrap_future(self._writer.submit(work))
+
+    async def remember(self, some: Sequence[SenderNote], written: Sequence[TextNote], half_life: float) -> None:
+        """Add to what is known of senders and texts. Raises StoreUnavailable; then nothing was added."""
+
+        def work(connection: Connection, _puts: Puts) -> None:
+            self.memory.note(connection, some, written, half_life)
 
         await asyncio.wrap_future(self._writer.submit(work))
 

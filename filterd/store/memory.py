@@ -1,0 +1,128 @@
+"""Memory: who wrote to us and how it went, and which texts came before. Blocks.
+
+`look` and `near` read; `note` writes what was learnt from some mails, in the caller's transaction. Good and bad fade:
+after one half-life they weigh half. Times in milliseconds since 1970, half-lives in seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, delete, func, select
+
+from filterd.facts import Near, Seen, SenderNote, TextNote
+from filterd.store import rows
+from filterd.store.database import Database
+from filterd.store.memory_tables import senders, texts
+from filterd.store.text import clean
+
+MAX_KEY = 400
+SUBJECT = 200
+
+
+class Memory:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def look(self, keys: Sequence[str]) -> dict[str, Seen]:
+        """What is known of these keys; a key that was never seen is not in it."""
+        with self._database.read() as connection:
+            return _look(connection, keys)
+
+    def near(self, bands: Sequence[int]) -> Near:
+        """How often a text with any of these bands came before."""
+        with self._database.read() as connection:
+            found = connection.execute(select(texts).where(texts.c.band.in_(list(bands)))).all()
+        if not found:
+            return Near()
+        most = max(found, key=lambda row: row.seen)
+        return Near(most.seen, max(row.bad for row in found), min(row.first for row in found) / 1000, most.record)
+
+    def note(
+        self,
+        connection: Connection,
+        some: Sequence[SenderNote],
+        written: Sequence[TextNote],
+        half_life: float,
+        now: int | None = None,
+    ) -> None:
+        """Add these to what is known."""
+        now = rows.now() if now is None else now
+        if some:
+            self._note_senders(connection, some, half_life, now)
+        if written:
+            self._note_texts(connection, written, now)
+
+    def forget(self, key: str) -> bool:
+        """Forget a sender key, or a text by the id of its first message; whether there was one."""
+        with self._database.write() as connection:
+            gone = connection.execute(delete(senders).where(senders.c.key == key)).rowcount
+            return gone + connection.execute(delete(texts).where(texts.c.record == key)).rowcount > 0
+
+    def often(self, least: int = 5, limit: int = 50) -> list[tuple[Near, str]]:
+        """The texts that came most often, with the subject of the first: (Near, subject)."""
+        seen = func.max(texts.c.seen)
+        most = (
+            select(
+                texts.c.record, texts.c.subject, func.max(texts.c.seen), func.max(texts.c.bad), func.min(texts.c.first)
+            )
+            .where(texts.c.seen >= least)
+            .group_by(texts.c.record, texts.c.subject)
+            .order_by(seen.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [(Near(times, bad, first / 1000, record), subject)
+                    for record, subject, times, bad, first in connection.execute(most)]  # fmt: skip
+
+    def _note_senders(self, connection: Connection, some: Sequence[SenderNote], half_life: float, now: int) -> None:
+        known = _look(connection, {one.key for one in some})
+        for one in some:
+            key = clean(one.key, MAX_KEY)
+            old = known.get(key) or Seen(now / 1000, now / 1000)
+            good, bad = old.faded(now / 1000, half_life)
+            known[key] = Seen(old.first, now / 1000, old.seen + one.seen, good + one.good, bad + one.bad)
+        changed = sorted({clean(one.key, MAX_KEY) for one in some})
+        insert = self._database.dialect.insert(senders)
+        fresh = {name: insert.excluded[name] for name in ("last", "seen", "good", "bad")}
+        values = [
+            {
+                "key": key,
+                "first": int(one.first * 1000),
+                "last": now,
+                "seen": one.seen,
+                "good": one.good,
+                "bad": one.bad,
+            }
+            for key in changed
+            for one in (known[key],)
+        ]
+        connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_=fresh), values)
+
+    def _note_texts(self, connection: Connection, written: Sequence[TextNote], now: int) -> None:
+        insert = self._database.dialect.insert(texts)
+        more = {
+            "last": insert.excluded.last,
+            "seen": texts.c.seen + insert.excluded.seen,
+            "bad": texts.c.bad + insert.excluded.bad,
+        }
+        first: dict[int, TextNote] = {}
+        seen: Counter[int] = Counter()
+        bad: Counter[int] = Counter()
+        for one in written:
+            for band in one.bands:
+                first.setdefault(band, one)
+                seen[band] += 1
+                bad[band] += one.bad
+        ordered = [
+            {"band": band, "first": now, "last": now, "seen": seen[band], "bad": bad[band],
+             "record": clean(one.record, 64), "subject": clean(one.subject, SUBJECT)}
+            for band, one in sorted(first.items())
+        ]  # fmt: skip
+        connection.execute(insert.on_conflict_do_update(index_elements=["band"], set_=more), ordered)
+
+
+def _look(connection: Connection, keys: Iterable[str]) -> dict[str, Seen]:
+    found = connection.execute(select(senders).where(senders.c.key.in_([clean(key, MAX_KEY) for key in keys])))
+    return {row.key: Seen(row.first / 1000, row.last / 1000, row.seen, row.good, row.bad) for row in found}
