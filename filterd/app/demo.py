@@ -23,6 +23,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from filterd.app.children import Child
 from filterd.app.demo_dns import NameServer
 from filterd.app.service import Service
 from filterd.config.load import load
@@ -80,7 +81,7 @@ async def running(folder: Path) -> AsyncIterator[Demo]:
     demo_config.write_text(text)
     service = Service(load(demo_config), lambda: load(demo_config))
     try:
-        await service.start()
+        await service.start([Child("learning", "filterd.app.learning", [str(demo_config)])])
         try:
             yield Demo(service, demo_config, maildir, http, web, f"http://{web}/link/{_one_time(service)}")
         finally:

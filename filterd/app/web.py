@@ -26,6 +26,9 @@ from filterd.app.state import prepare
 from filterd.config.load import load
 from filterd.config.model import Config
 from filterd.frontends.web import Site, create_app
+from filterd.frontends.web.site import Teach
+from filterd.learning import Klass, LearningError, Request
+from filterd.learning.link import ask
 from filterd.release import retry
 from filterd.store import Store, StoreError
 
@@ -49,7 +52,14 @@ async def work(config: Config, sockets: list[socket.socket]) -> None:
     hops = Hops()
     url = config.web.url or ""
     secure = config.tls.certificate is not None or url.startswith("https:")
-    site = Site(store=store, secret=secret, settings=config.web, hostname=config.hostname, secure=secure)
+    site = Site(
+        store=store,
+        secret=secret,
+        settings=config.web,
+        hostname=config.hostname,
+        secure=secure,
+        teach=teacher(config.state),
+    )
     server = _Server(
         uvicorn.Config(
             create_app(site),
@@ -76,6 +86,19 @@ async def work(config: Config, sockets: list[socket.socket]) -> None:
         await asyncio.gather(releasing, return_exceptions=True)
         await hops.aclose()
         store.close()
+
+
+def teacher(state: Path) -> Teach:
+    """What the pages teach goes to the learning process."""
+
+    def teach(raw: bytes, klass: str, name: str) -> str:
+        try:
+            result = ask(state, Request(klass=Klass(klass), raw=raw, reporter=name, by=f"web:{name}"))
+        except LearningError as error:
+            return str(error)
+        return "learning is not available now" if result is None else result.why if result.refused else ""
+
+    return teach
 
 
 async def _release(config: Config, store: Store, hops: Hops, secret: bytes) -> None:

@@ -52,5 +52,9 @@ def may_release(person: Person, klass: QuarantineClass, settings: WebSettings) -
     return False
 
 
+def may_teach(person: Person, settings: WebSettings) -> bool:
+    return acts(person) and person.role in settings.teach
+
+
 def sees_item(person: Person, item: QuarantineItem) -> bool:
     return sees(person, [item.recipient])

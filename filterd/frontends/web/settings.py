@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from filterd.settings import Duration, Settings
-from filterd.store import QuarantineClass
+from filterd.store import QuarantineClass, Role
 
 _BY_USERS = (QuarantineClass.SPAM, QuarantineClass.POLICY, QuarantineClass.SPLIT, QuarantineClass.UNDELIVERED)
 
@@ -23,6 +23,11 @@ class WebSettings(Settings):
     longest_session: Duration = Field(7 * 86400.0, gt=0, description="A login ends after so long in any case.")
     users_release: tuple[QuarantineClass, ...] = Field(
         _BY_USERS, description="Quarantine classes that a user may release. Managers: all but virus; admins: all."
+    )
+
+    teach: tuple[Role, ...] = Field(
+        (Role.USER, Role.MANAGER, Role.ADMIN),
+        description="Who may teach the site's model by the buttons Spam and Not spam; see docs/learning.md on limits.",
     )
 
     @field_validator("url")

@@ -11,21 +11,20 @@ from filterd.frontends.web.attempts import Attempts
 from filterd.frontends.web.settings import WebSettings
 from filterd.store import Store
 
-# Takes an item's id, "spam" or "ham", and who says so; blocks. What comes of it is learning's affair: a release is a
-# suggestion, and not yet a lesson.
-Suggest = Callable[[str, str, str], None]
+# Takes a message, "spam", "ham" or "forget", and the name of who says so; blocks. Gives "", or a sentence why not.
+Teach = Callable[[bytes, str, str], str]
 
 
 @dataclass(frozen=True)
 class Site:
-    """`secret` signs; `secure` says that people come by TLS; without `suggest` nobody is offered to teach."""
+    """`secret` signs; `secure` says that people come by TLS; without `teach` nobody is offered to."""
 
     store: Store
     secret: bytes
     settings: WebSettings = WebSettings()
     hostname: str = "localhost"
     secure: bool = False
-    suggest: Suggest | None = None
+    teach: Teach | None = None
     attempts: Attempts = field(default_factory=Attempts)
 
     @property

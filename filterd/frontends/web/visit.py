@@ -73,6 +73,11 @@ class Visit:
         return f"web:{self.person.name}"
 
     @property
+    def teaches(self) -> bool:
+        """Is this person offered to say what is spam and what is not?"""
+        return self.site.teach is not None and rights.may_teach(self.person, self.site.settings)
+
+    @property
     def client(self) -> str:
         return self.request.client.host if self.request.client else ""
 

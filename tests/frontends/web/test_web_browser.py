@@ -18,6 +18,7 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from filterd.learning.link import answers
 from filterd.store import Person, Store
 from tests.frontends.web.chromium import chromium
 from tests.frontends.web.visitor import _HASH, PASSWORD
@@ -161,6 +162,28 @@ def test_by_keyboard_alone_and_undone(pages: Pages) -> None:
         quiet(browser)
 
 
+def test_taught_and_undone(pages: Pages) -> None:
+    pages.send("ann@example.org", "Quinces")
+    store = Store.open(pages.service.state, min_free=0)
+    pages.service.until(lambda: answers(pages.service.state), "the learning process")
+    try:
+        before = store.labels.counts()
+        with chromium() as browser:
+            login(browser, pages, "ann")
+            browser.get(f"{pages.url}/quarantine?q=quinces")
+            browser.find_element(By.LINK_TEXT, "Quinces").click()
+            until(browser, lambda: "Why it is here" in text(browser), "the message")
+            ActionChains(browser).send_keys("s").perform()
+            until(browser, lambda: "1 message was deleted. It was learnt." in text(browser), "the lesson")
+            assert store.labels.counts().spam == before.spam + 1
+            ActionChains(browser).send_keys("z").perform()
+            until(browser, lambda: "1 message is back" in text(browser), "the undoing")
+            assert store.labels.counts().spam == before.spam
+            quiet(browser)
+    finally:
+        store.close()
+
+
 def test_two_users_do_not_see_each_other_s_mail(pages: Pages) -> None:
     pages.send("ann@example.org", "Secret")
     with chromium() as browser:
@@ -211,7 +234,7 @@ def test_everybody_can_use_it(pages: Pages, phone: bool, dark: bool) -> None:
 
 
 def test_the_pages_come_back_when_their_process_dies(pages: Pages) -> None:
-    def answers() -> bool:
+    def back() -> bool:
         try:
             return bool(urllib.request.urlopen(f"{pages.url}/login", timeout=10).status == 200)
         except OSError:
@@ -224,4 +247,4 @@ def test_the_pages_come_back_when_their_process_dies(pages: Pages) -> None:
     (pid,) = [int(line.split()[0]) for line in listed.splitlines() if "filterd.app.web" in line]
     os.kill(pid, signal.SIGKILL)
     time.sleep(0.1)
-    pages.service.until(answers, "the pages to be back")
+    pages.service.until(back, "the pages to be back")

@@ -206,20 +206,45 @@ def test_a_message_whose_body_is_gone(site: Site, store: Store) -> None:
 
 
 def test_what_learning_is_told(store: Store) -> None:
-    told: list[tuple[str, str, str]] = []
-    with site_of(store, suggest=lambda *one: told.append(one)) as site:
+    told: list[tuple[str, str]] = []
+
+    def teach(raw: bytes, klass: str, name: str) -> str:
+        told.append((klass, name))
+        return "no more today" if len(told) > 4 else ""
+
+    with site_of(store, teach=teach) as site:
         (good,), (bad,) = hold(store), hold(store)
         ann = visitor(site, "ann")
         ann.get("/quarantine")
         ann.post("/quarantine/act", act="ham", id=good)
+        assert "is released in 60 seconds. It was learnt." in ann.page
         ann.post("/quarantine/act", act="spam", id=bad)
-        assert told == [(good, "ham", "web:ann"), (bad, "spam", "web:ann")]
+        assert told == [("ham", "ann"), ("spam", "ann")]
         assert state(store, bad) is ItemState.DELETED
         assert [one.id for one in store.quarantine.find(QuarantineFilter()) if one.due] == [good]
+        assert 'value="unspam"' in ann.page
+        ann.post("/quarantine/act", act="unspam", id=bad)
+        ann.post("/quarantine/act", act="unham", id=good)
+        assert told[2:] == [("forget", "ann"), ("forget", "ann")]
+        assert [(one.state, one.due) for one in store.quarantine.find()] == [(ItemState.HELD, None)] * 2
+        ann.post("/quarantine/act", act="spam", id=bad)
+        assert "Not learnt: no more today" in ann.page
+        assert {line.what for line in store.audit.find(bad)} >= {"taught-spam", "taught-forget"}
+
+
+def test_who_teaches(store: Store) -> None:
+    with site_of(store, teach=lambda *_: "", settings={"teach": ["manager"]}) as site:
+        (id_,) = hold(store)
+        for name, offered in (("ann", False), ("mo", True), ("eve", False), ("root", False)):
+            person = visitor(site, name)
+            assert ("Not spam" in person.get("/quarantine").text) == offered
+            if not offered:
+                assert person.post("/quarantine/act", act="spam", id=id_).status_code == 403
+        assert state(store, id_) is ItemState.HELD
 
 
 def test_without_learning_nobody_is_offered_to_teach(site: Site, store: Store) -> None:
     (id_,) = hold(store)
     ann = visitor(site, "ann")
     assert "Not spam" not in ann.get("/quarantine").text
-    assert ann.post("/quarantine/act", act="ham", id=id_).status_code == 404
+    assert ann.post("/quarantine/act", act="ham", id=id_).status_code == 403

@@ -114,20 +114,36 @@ def _undelete(visit: Visit, items: list[QuarantineItem]) -> Done:
 
 
 def _spam(visit: Visit, items: list[QuarantineItem]) -> Done:
-    _suggest(visit, items, "spam")
-    return _delete(visit, items)
+    said = _taught(visit, items, "spam")
+    text, _, done = _delete(visit, items)
+    return f"{text} {said}", "unspam", done
+
+
+def _unspam(visit: Visit, items: list[QuarantineItem]) -> Done:
+    _taught(visit, items, "forget")
+    return _undelete(visit, items)
 
 
 def _ham(visit: Visit, items: list[QuarantineItem]) -> Done:
-    _suggest(visit, items, "ham")
-    return _release(visit, items)
+    text, _, done = _release(visit, items)
+    return f"{text} {_taught(visit, [item for item in items if item.id in done], 'ham')}", "unham", done
 
 
-def _suggest(visit: Visit, items: list[QuarantineItem], klass: str) -> None:
-    if visit.site.suggest is None:
-        raise NotFound
+def _unham(visit: Visit, items: list[QuarantineItem]) -> Done:
+    _taught(visit, items, "forget")
+    return _unrelease(visit, items)
+
+
+def _taught(visit: Visit, items: list[QuarantineItem], klass: str) -> str:
+    """Have these messages learnt; a sentence about what came of it."""
+    teach, say = visit.site.teach, visit.language.say
+    if teach is None or not rights.may_teach(visit.person, visit.site.settings):
+        raise Refused("You are not one of those who teach.")
+    raws = [raw for item in items if (raw := visit.site.store.quarantine.raw(item.id)) is not None]
+    refused = [why for raw in raws if (why := teach(raw, klass, visit.person.name))]
     for item in items:
-        visit.site.suggest(item.id, klass, visit.by)
+        visit.site.store.audit.write(visit.by, f"taught-{klass}", item.id, refused[0] if refused else "")
+    return say("Not learnt: %(why)s", why=refused[0]) if refused else say("It was learnt.")
 
 
 ACTS: dict[str, Callable[[Visit, list[QuarantineItem]], Done]] = {
@@ -136,7 +152,9 @@ ACTS: dict[str, Callable[[Visit, list[QuarantineItem]], Done]] = {
     "delete": _delete,
     "undelete": _undelete,
     "spam": _spam,
+    "unspam": _unspam,
     "ham": _ham,
+    "unham": _unham,
 }
 
 
