@@ -33,7 +33,7 @@ class CountingLearner:
 
     async def learn(self, raw: bytes, klass: Klass, *, user: str | None, by: str) -> bool:
         done = await self._learner.learn(raw, klass, user=user, by=by)
-        self.learnt += done
+        self.learnt += done and klass is not Klass.FORGET
         return done
 
 

@@ -1,6 +1,6 @@
 """Learner: where the doors take what people say about messages.
 
-The site's learning is one; a test hands in a fake of a few lines; `NotLearning` says honestly that there is none.
+The site's learning is one; a test hands in a fake of a few lines.
 """
 
 from __future__ import annotations
@@ -25,10 +25,3 @@ class Learner(Protocol):
     async def learn(self, raw: bytes, klass: Klass, *, user: str | None, by: str) -> bool:
         """Learn a message in wire form. False: it was known so already. `by` names the door; raises LearnError."""
         ...
-
-
-class NotLearning:
-    """A learner for a service that has none."""
-
-    async def learn(self, raw: bytes, klass: Klass, *, user: str | None, by: str) -> bool:
-        raise LearnError("Learning is not available here")

@@ -11,7 +11,7 @@ import zstandard
 
 from filterd.decision import Action, HeaderSpan, Reason
 from filterd.findings import Finding
-from filterd.frontends.learner import Klass, NotLearning
+from filterd.frontends.learner import Klass
 from filterd.frontends.words import QuarantineAs
 from filterd.mail.envelope import Origin, Source
 from filterd.record import Outline
@@ -161,8 +161,8 @@ def test_learning() -> None:
 
 
 def test_learning_that_is_not_there_is_no_success() -> None:
-    status, reply = post("/learnspam", learner=NotLearning())
-    assert (status, reply) == (503, {"error": "Learning is not available here"})
+    status, reply = post("/learnspam", learner=Pupil(broken="The learning process is gone"))
+    assert (status, reply) == (503, {"error": "The learning process is gone"})
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ import os
 import re
 import socket
 import zlib
+from pathlib import Path
 
 import pytest
 
 from filterd.decision import Action, HeaderSpan, Reason
 from filterd.findings import Finding
-from filterd.frontends.learner import Klass, NotLearning
+from filterd.frontends.learner import Klass
 from filterd.frontends.spamd.door import SpamdDoor
 from filterd.reply import Reply
 from tests.frontends.advising import MAIL, Pupil, Verdicts, ask, opened, spamd
@@ -224,7 +225,7 @@ def test_tell_learns_and_forgets() -> None:
 
 def test_tell_that_cannot_be_done_never_says_that_it_was() -> None:
     spam = request("TELL", MAIL, "Message-class: spam", "Set: local")
-    assert answer(spam, spamd(learner=NotLearning())).startswith(b"SPAMD/1.0 69 EX_UNAVAILABLE")
+    assert answer(spam, spamd(learner=Pupil(broken="It is gone"))).startswith(b"SPAMD/1.0 69 EX_UNAVAILABLE")
     assert answer(spam, spamd(tell=False)).startswith(b"SPAMD/1.0 69 EX_UNAVAILABLE")
     assert b"Did" not in answer(request("TELL", MAIL, "Message-class: spam", "Set: remote"))
     both = request("TELL", MAIL, "Message-class: spam", "Set: local", "Remove: local")
@@ -343,6 +344,27 @@ def test_a_client_that_leaves_takes_nothing_with_it() -> None:
                     client.sendall(request("CHECK", bytes(5000))[:-1000])
             assert b"EX_OK" in await ask(port, request("CHECK"))
             await until(lambda: door.desk.room.taken == 0)
+
+    asyncio.run(run())
+
+
+def test_on_a_unix_socket(tmp_path: Path) -> None:
+    async def run() -> None:
+        path = str(tmp_path / "spamd.sock")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+            listening.bind(path)
+            listening.listen()
+            listening.setblocking(False)
+            filter = Verdicts()
+            door = spamd(filter=filter)
+            await door.start([listening])
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(request("CHECK"))
+            assert b"EX_OK" in await reader.read()
+            assert filter.seen[0][0].peer is None
+            writer.close()
+            door.close()
+            await door.drain()
 
     asyncio.run(run())
 
