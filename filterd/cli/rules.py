@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, print_table, read_config
+from filterd.cli.replaying import replay
 from filterd.engine.loading import builtin_symbols
 from filterd.findings import Symbol
 from filterd.printable import printable
@@ -20,6 +21,7 @@ from filterd.ruleset.reference import describe, schema_of_rules
 from filterd.yamlfile import Problem
 
 app = typer.Typer()
+app.command()(replay)
 
 PathsArgument = Annotated[
     list[Path] | None,

@@ -59,6 +59,7 @@ def _entry(name: str, place: Place, context: Context) -> Condition:
             return _some(place, context)
         case "found":
             return _found(place, context)
+    context.fields.append(name)
     if (thing := context.catalogue.elements.get(name)) is not None:
         return _element(thing, place, context)
     if (field := context.catalogue.find(name)) is not None:

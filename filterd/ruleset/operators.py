@@ -42,6 +42,7 @@ class Context:
     backtracking: bool = False
     used_lists: dict[str, set[Kind]] = field(default_factory=dict)
     asks: list[tuple[str, Place]] = field(default_factory=list)  # names of other findings
+    fields: list[str] = field(default_factory=list)  # names of the fields that are asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +234,7 @@ def _other(place: Place, of: Field, context: Context) -> Field | None:
         return None
     if other.name == of.name:
         place.refuse(f"{of.name} is compared with itself")
+    context.fields.append(other.name)
     return other
 
 

@@ -66,6 +66,7 @@ class Rule:
     silent: bool = False
     force: Force | None = None
     asks: frozenset[str] = frozenset()  # the findings that it asks about
+    fields: frozenset[str] = frozenset()  # the fields, and things such as `link`, that it asks about
 
     @property
     def name(self) -> str:
@@ -116,7 +117,7 @@ def read_rule(place: Place, context: Context, score: float | None = None) -> Rul
     name = _name(entries["name"])
     own = _score(entries["score"]) if "score" in entries else 0.0
     context.backtracking = _flag(entries, "backtracking")
-    asked_before = len(context.asks)
+    asked_before, fields_before = len(context.asks), len(context.fields)
     when = condition(entries["when"], context)
     if "applies" in entries:
         when = all_of([*_applies(entries["applies"]), when])
@@ -140,6 +141,7 @@ def read_rule(place: Place, context: Context, score: float | None = None) -> Rul
         silent=_flag(entries, "silent"),
         force=force,
         asks=frozenset(asked for asked, _ in context.asks[asked_before:]),
+        fields=frozenset(context.fields[fields_before:]),
     )
 
 

@@ -8,7 +8,7 @@ half-loaded set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from filterd.authentication import Authentication
 from filterd.decision import Action
@@ -20,6 +20,7 @@ from filterd.ruleset.load import Loaded, load
 from filterd.ruleset.rule import Rule
 from filterd.ruleset.settings import RulesSettings
 from filterd.ruleset.view import View
+from filterd.value import replace
 from filterd.yamlfile import Problem
 
 RULE_FAILED = Symbol(
@@ -42,10 +43,12 @@ class Ruleset:
         caps = tuple(group.symbol for group in loaded.groups.values())
         spoken = tuple(rule.symbol for rule in loaded.rules if not rule.silent)
         self.symbols = (*extra, *OWN_SYMBOLS, *spoken, *caps)
+        self._declared = {symbol.name: symbol for symbol in self.symbols}
         self._weights = {name: hundredths(score) for name, score in settings.scores.items()}
         self._caps = {group.name: group for group in loaded.groups.values() if group.symbol.name not in self.disabled}
         self._grouped = {rule.name: rule.group for rule in self.rules if rule.group in self._caps}
         self._forcing = {rule.name: rule.force for rule in self.rules if rule.force is not None}
+        self._places = {rule.name: index for index, rule in enumerate(self.rules)}
         self._always = tuple(index for index, rule in enumerate(self.rules) if rule.guard is None)
         self._by_pattern: dict[int, list[int]] = {}
         for index, rule in enumerate(self.rules):
@@ -64,6 +67,15 @@ class Ruleset:
         """The points, in hundredths, that the configuration gives this symbol; None when it says nothing."""
         return self._weights.get(name)
 
+    def has(self, name: str) -> bool:
+        """Is that a rule of this set, in force?"""
+        return name in self._places
+
+    def unweighed(self, finding: Finding) -> Finding:
+        """A check's finding before the configuration weighed it: as the check declares it."""
+        symbol = self._declared.get(finding.name) if finding.name in self._weights else None
+        return finding if symbol is None else replace(finding, points=symbol.points)
+
     def judge(
         self,
         mail: Mail,
@@ -75,7 +87,35 @@ class Ruleset:
         """What the rules find, given what checks found."""
         before = {finding.name: finding for finding in found if finding.name not in self.disabled}
         view = View(mail, facts, auth, before, probability)
-        findings = self._look(view)
+        return self._completed(self._look(view), view)
+
+    def judge_again(
+        self,
+        mail: Mail,
+        facts: Facts,
+        auth: Authentication,
+        found: Sequence[Finding],
+        kept: Mapping[str, str],
+        anew: frozenset[str],
+        probability: float | None = None,
+    ) -> list[Finding]:
+        """As `judge`, where `kept` says which rules hold, by name, with their evidence; only those of `anew` look."""
+        before = {finding.name: finding for finding in found if finding.name not in self.disabled}
+        view = View(mail, facts, auth, before, probability)
+        findings: list[Finding] = []
+        rules = [
+            self.rules[place] for place in sorted(self._places[name] for name in {*kept, *anew} & self._places.keys())
+        ]
+        if any(rule.fields for rule in rules if rule.name in anew):
+            view.hits = self.loaded.patterns.hits(view)
+        for rule in rules:
+            if rule.name in anew:
+                self._ask(rule, view, findings)
+            else:
+                _note(rule, kept[rule.name], view, findings)
+        return self._completed(findings, view)
+
+    def _completed(self, findings: list[Finding], view: View) -> list[Finding]:
         findings += self._over_caps(findings)
         findings += [RULE_FAILED.found(f"field {name}: {why}") for name, why in view.failures.items()]
         return findings
@@ -84,20 +124,20 @@ class Ruleset:
         findings: list[Finding] = []
         view.hits = self.loaded.patterns.hits(view)
         for index in self._candidates(view.hits):
-            rule = self.rules[index]
-            timeouts = len(view.timeouts)
-            try:
-                evidence = rule.holds(view)
-            except Exception as error:  # noqa: BLE001  a rule that fails becomes a finding
-                findings.append(RULE_FAILED.found(f"{rule.name}: {type(error).__name__}: {error}"))
-                continue
-            if len(view.timeouts) > timeouts:
-                findings.append(RULE_TIMEOUT.found(rule.name))
-            if evidence is not None:
-                finding = view.found[rule.name] = rule.symbol.found(evidence)
-                if not rule.silent:
-                    findings.append(finding)
+            self._ask(self.rules[index], view, findings)
         return findings
+
+    def _ask(self, rule: Rule, view: View, findings: list[Finding]) -> None:
+        timeouts = len(view.timeouts)
+        try:
+            evidence = rule.holds(view)
+        except Exception as error:  # noqa: BLE001  a rule that fails becomes a finding
+            findings.append(RULE_FAILED.found(f"{rule.name}: {type(error).__name__}: {error}"))
+            return
+        if len(view.timeouts) > timeouts:
+            findings.append(RULE_TIMEOUT.found(rule.name))
+        if evidence is not None:
+            _note(rule, evidence, view, findings)
 
     def _candidates(self, hits: frozenset[int]) -> list[int]:
         """Rules that may hold, in order: those without a guard, and those with a pattern in the mail."""
@@ -158,3 +198,9 @@ class Ruleset:
                     word = "does not hit, but should" if case.hits else "hits, but should not"
                     broken.append(Problem(case.place.file, case.place.line, f"{rule.name} {word}"))
         return count, broken
+
+
+def _note(rule: Rule, evidence: str, view: View, findings: list[Finding]) -> None:
+    finding = view.found[rule.name] = rule.symbol.found(evidence)
+    if not rule.silent:
+        findings.append(finding)

@@ -1,0 +1,184 @@
+"""Replay: judge again what was judged before, and say what another set of rules, scores, thresholds would have done.
+
+In: a record, as much of its message as was kept, and a `Side`: a judge and the policies. Out: a `Trial`, a verdict and
+the decisions, and what of it could not be known. Pure, and the same judge as in the service: with the set under which
+the record was made, the trial is the record.
+
+From a record alone, scores, caps, thresholds, policies and every rule about the envelope, the answers of DNS and the
+findings of others are exact. A new or changed rule about headers or content takes what it reads; where that was not
+kept, the trial names the rule and leaves it as it was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from filterd.decision import Action, Decision, Reason
+from filterd.findings import Finding
+from filterd.judge import DMARC_CAP, LEARNT_CAP, LEARNT_HAM, LEARNT_SPAM, Judge, learnt
+from filterd.mail import Mail, Message
+from filterd.policy import Policies, decide
+from filterd.record import Record, Verdict
+from filterd.ruleset import Ruleset
+from filterd.ruleset.again import Plan, Reach, plan
+from filterd.value import Value
+
+MODEL = "the model"  # in Trial.missing: its opinion takes the whole message
+_DERIVED = frozenset(symbol.name for symbol in (DMARC_CAP, LEARNT_CAP, LEARNT_HAM, LEARNT_SPAM))
+_OTHERWISE = frozenset({Reason.RELEASED, Reason.LOOP, Reason.UNJUDGED, Reason.ERROR})
+
+
+class Trial(Value, kw_only=True):
+    """What one side makes of one mail."""
+
+    verdict: Verdict
+    decisions: tuple[Decision, ...]
+    reach: Reach = Reach.RECORD  # what it was made from
+    missing: tuple[str, ...] = ()  # rules, symbols of checks, MODEL: what could not look again
+    assumed: bool = False  # recorded under a set that is not here: the hits of rules are taken as recorded
+
+
+@dataclass(slots=True)
+class Side:
+    """One way of judging. `known` are other sets under which records may have been made, the likeliest first."""
+
+    judge: Judge
+    policies: Policies
+    known: Sequence[Ruleset] = ()
+    model: bool = False  # is the judge's model to be asked, or is the recorded opinion to stand?
+    _plans: dict[str, tuple[Ruleset, Plan]] = field(default_factory=dict)
+
+    def plan(self, ruleset: str) -> tuple[Ruleset, Plan]:
+        """The set of that hash, or the likeliest where it is not here; and how its records are judged now."""
+        if ruleset not in self._plans:
+            sets = (*self.known, self.judge.ruleset)
+            was = next((one for one in sets if one.hash == ruleset), None)
+            self._plans[ruleset] = was or sets[0], plan(was or sets[0], self.judge.ruleset, assumed=was is None)
+        return self._plans[ruleset]
+
+    def needs(self, record: Record) -> Reach:
+        """How much of the message it takes to judge this record exactly."""
+        how = self.plan(record.generation.ruleset)[1]
+        return Reach.MESSAGE if how.assumed or self._asks_model(record) else how.needs(_names(record))
+
+    def best(self, record: Record, raw: bytes | None, headers: bytes | None) -> Trial:
+        """The trial that comes nearest, from what there is."""
+        needed = self.needs(record)
+        if raw is not None and needed is not Reach.RECORD:
+            return self.whole(record, raw)
+        return self.again(record, headers)
+
+    def whole(self, record: Record, raw: bytes) -> Trial:
+        """Judge the message itself, with the answers that were had then."""
+        mail = Mail(record.envelope, Message(raw), record.origin)
+        opinion = None if self._asks_model(record) else record.opinion
+        judgement = self.judge.judge(mail, record.facts, opinion=opinion)
+        return self._trial(record, judgement.verdict, Reach.MESSAGE)
+
+    def again(self, record: Record, headers: bytes | None = None) -> Trial:
+        """Judge the record by its findings and facts, and by the header block where it is needed and there."""
+        was, how = self.plan(record.generation.ruleset)
+        anew = how.anew(_names(record))
+        reach = min(max(anew.values(), default=Reach.RECORD), Reach.RECORD if headers is None else Reach.HEADERS)
+        able = frozenset(name for name, needed in anew.items() if needed <= reach)
+        checks, hits = _parted(record.verdict.findings, was, self.judge.ruleset, weighed=not how.assumed)
+        found = [*checks, *learnt(record.opinion)]
+        mail = Mail(record.envelope, Message(headers or b""), record.origin)
+        ruled = self.judge.ruleset.judge_again(
+            mail, record.facts, record.auth, found, hits, able, record.opinion.probability
+        )
+        verdict = self.judge.conclude([*found, *ruled], record.auth, record.opinion).verdict
+        missing = sorted(anew.keys() - able | how.checks)
+        if self._asks_model(record):
+            missing.append(MODEL)
+        return self._trial(record, verdict, reach, tuple(missing), how.assumed)
+
+    def _asks_model(self, record: Record) -> bool:
+        return self.model and self.judge.model is not None and record.opinion.model != self.judge.model.id
+
+    def _trial(
+        self, record: Record, verdict: Verdict, reach: Reach, missing: tuple[str, ...] = (), assumed: bool = False
+    ) -> Trial:
+        decisions = decide(verdict, record.envelope, self.policies)
+        return Trial(verdict=verdict, decisions=decisions, reach=reach, missing=missing, assumed=assumed)
+
+
+def _names(record: Record) -> list[str]:
+    return [one.name for one in record.verdict.findings]
+
+
+def as_recorded(record: Record) -> Trial:
+    """What was made of it then."""
+    return Trial(verdict=record.verdict, decisions=record.decisions)
+
+
+def judged_otherwise(record: Record) -> str:
+    """Why this mail's fate did not come from its score, as a reason constant; "" when it did."""
+    reasons = [one.reason for one in record.decisions if one.reason in _OTHERWISE]
+    return str(reasons[0]) if reasons else str(Reason.ERROR) if record.error else ""
+
+
+class Share(Value):
+    """One finding's part in a change of score."""
+
+    name: str
+    points: int  # hundredths: after, less before
+
+
+class Flip(Value):
+    """A mail that would have met another fate."""
+
+    before: Action
+    after: Action
+    recipients: int  # how many of them it concerns
+    shares: tuple[Share, ...]  # the strongest first; none where only thresholds did it
+
+
+def flip(before: Trial, after: Trial) -> Flip | None:
+    """How the fate changes; None when it does for no recipient. Of several, the one with the widest step is shown."""
+    fates = {one.recipient: _fate(one) for one in before.decisions}
+    changed = [
+        (fates[one.recipient], _fate(one))
+        for one in after.decisions
+        if fates.get(one.recipient, _fate(one)) is not _fate(one)
+    ]
+    if not changed:
+        return None
+    was, becomes = max(changed, key=lambda pair: abs(pair[0].strictness - pair[1].strictness))
+    return Flip(was, becomes, len(changed), shares(before.verdict.findings, after.verdict.findings))
+
+
+def shares(before: Iterable[Finding], after: Iterable[Finding]) -> tuple[Share, ...]:
+    """By how much each finding weighs more than before, the strongest first."""
+    points: dict[str, int] = {}
+    for sign, findings in ((-1, before), (1, after)):
+        for one in findings:
+            points[one.name] = points.get(one.name, 0) + sign * one.points
+    return tuple(Share(name, n) for name, n in sorted(points.items(), key=lambda one: (-abs(one[1]), one[0])) if n)
+
+
+def fate(trial: Trial) -> Action:
+    """The strictest action for any recipient, as it is or would be were it enforced."""
+    return max(map(_fate, trial.decisions), key=lambda one: one.strictness, default=Action.ACCEPT)
+
+
+def _fate(decision: Decision) -> Action:
+    return decision.would or decision.action
+
+
+def _parted(
+    findings: Iterable[Finding], was: Ruleset, now: Ruleset, *, weighed: bool
+) -> tuple[list[Finding], dict[str, str]]:
+    """What checks found, as they weighed it; and the rules that held, with their evidence.
+
+    `weighed`: it is the configuration of `was` that gave checks other points.
+    """
+    checks: list[Finding] = []
+    hits: dict[str, str] = {}
+    for one in findings:
+        if now.has(one.name) or was.has(one.name) or ".yaml:" in one.source:
+            hits[one.name] = one.detail
+        elif one.name not in _DERIVED:
+            checks.append(was.unweighed(one) if weighed else one)
+    return checks, hits
