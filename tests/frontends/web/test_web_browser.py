@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
-import os
-import signal
 import smtplib
-import subprocess
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -231,20 +226,3 @@ def test_everybody_can_use_it(pages: Pages, phone: bool, dark: bool) -> None:
             wide = browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{path} has to be moved sideways"
         quiet(browser)
-
-
-def test_the_pages_come_back_when_their_process_dies(pages: Pages) -> None:
-    def back() -> bool:
-        try:
-            return bool(urllib.request.urlopen(f"{pages.url}/login", timeout=10).status == 200)
-        except OSError:
-            return False
-
-    assert pages.service.process is not None
-    listed = subprocess.run(
-        ["ps", "--ppid", str(pages.service.process.pid), "-o", "pid=,args="], capture_output=True, text=True, check=True
-    ).stdout
-    (pid,) = [int(line.split()[0]) for line in listed.splitlines() if "filterd.app.web" in line]
-    os.kill(pid, signal.SIGKILL)
-    time.sleep(0.1)
-    pages.service.until(back, "the pages to be back")
