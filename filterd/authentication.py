@@ -75,6 +75,7 @@ class ArcResult(Value):
     instances: int = 0
     sealers: tuple[str, ...] = ()  # d= of each seal, from the first hop to the last
     reason: str = ""
+    dmarc: AuthResult = AuthResult.NONE  # what the last of a whole chain said of DMARC
 
 
 class IprevResult(Value):

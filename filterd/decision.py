@@ -43,6 +43,7 @@ class Reason(enum.StrEnum):
     RULE = "rule"  # a rule forced the action
     POLICY = "policy"  # an allow or deny entry, or a policy's fixed action
     DMARC = "dmarc"  # the author domain's published policy, applied as the site says
+    GREYLISTED = "greylisted"  # suspicious and from a stranger: a second try is asked for
     RELEASED = "released"  # carries our own single-use release mark
     BYPASS = "bypass"  # `filterd bypass on`
     SPLIT = "split"  # would be refused, but one reply speaks for several recipients with different outcomes

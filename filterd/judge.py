@@ -28,6 +28,7 @@ from filterd.record import Opinion, Outline, Verdict
 from filterd.ruleset import Ruleset
 from filterd.settings import Networks
 from filterd.value import Value, replace
+from filterd.wishes import DmarcSettings, failures
 
 CHECK_FAILED = Symbol("CHECK_FAILED", 0.0, "A check failed on this message; its name and error are shown.")
 LEARNT_SPAM = Symbol("LEARNT_SPAM", 0.0, "The trained classifier takes it for spam; its points follow its probability.")
@@ -38,7 +39,9 @@ LEARNT_CAP = Symbol(
 DMARC_CAP = Symbol(
     "DMARC_CAP", 0.0, "On mail with an aligned DMARC pass no single rule weighs as much as the tag threshold."
 )
-OWN_SYMBOLS = (CHECK_FAILED, LEARNT_SPAM, LEARNT_HAM, LEARNT_CAP, DMARC_CAP)
+FORWARDER = Symbol("FORWARDER_TRUSTED", 0.0, "A forwarder that the site trusts handed it on.")
+FORWARDER_CAP = Symbol("FORWARDER_CAP", 0.0, "What is forwarded may fail SPF and DMARC: that does not count.")
+OWN_SYMBOLS = (FORWARDER, FORWARDER_CAP, CHECK_FAILED, LEARNT_SPAM, LEARNT_HAM, LEARNT_CAP, DMARC_CAP)
 
 Stopwatch = Callable[[str], None]
 
@@ -78,6 +81,7 @@ class Judge:
     checks: tuple[Check, ...] = CHECKS
     asks: frozenset[Asks] = frozenset()  # what block and allow lists want to know
     ours: frozenset[str] = frozenset()  # our own domains
+    dmarc: DmarcSettings = DmarcSettings()
     hosts: frozenset[str] | None = None  # where anybody may have an address; None: senders are not remembered
     site: Live | None = None  # what this site taught
 
@@ -102,6 +106,8 @@ class Judge:
         auth = authenticate(mail, facts)
         done("authenticate")
         found = [finding for check in self.checks for finding in _look(check, mail, facts, auth)]
+        if forwarder := self.dmarc.forwarder(mail.origin, auth):
+            found.append(FORWARDER.found(forwarder))
         done("checks")
         opinion = think(mail, self.model, self.site) if opinion is None else opinion
         found += learnt(opinion)
@@ -134,6 +140,8 @@ class Judge:
                 for finding in weighed
                 if not finding.decisive and finding.points >= self.tag_at
             ]
+        if any(finding.name == FORWARDER.name for finding in found) and (failed := failures(weighed)) > 0:
+            caps.append(FORWARDER_CAP.found("SPF and DMARC", -failed / 100))
         capped = {cap.detail for cap in caps}
         caps += [
             _cap(LEARNT_CAP, finding, self.quarantine_at - 1)

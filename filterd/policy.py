@@ -16,6 +16,7 @@ from filterd.findings import hundredths
 from filterd.mail.envelope import Direction, Envelope, Recipient
 from filterd.record import Verdict
 from filterd.settings import Settings
+from filterd.wishes import Wish
 
 ROLES = frozenset({"postmaster", "abuse"})  # RFC 5321 section 4.5.1, RFC 2142 section 4
 
@@ -76,9 +77,14 @@ class Policies(Settings):
         return next((policy for policy in self.policies if policy.covers(envelope, recipient)), None)
 
 
-def decide(verdict: Verdict, envelope: Envelope, policies: Policies, *, enforce: bool = True) -> tuple[Decision, ...]:
-    """One decision per recipient, in the envelope's order. `enforce` is the listener's own switch."""
-    return tuple(_decide(verdict, envelope, recipient, policies, enforce) for recipient in envelope.recipients)
+def decide(
+    verdict: Verdict, envelope: Envelope, policies: Policies, *, enforce: bool = True, wish: Wish | None = None
+) -> tuple[Decision, ...]:
+    """One decision per recipient, in the envelope's order. `enforce` is the listener's own switch.
+
+    `wish` is followed where it is stricter than the score, and where no rule forces an action.
+    """
+    return tuple(_decide(verdict, envelope, recipient, policies, enforce, wish) for recipient in envelope.recipients)
 
 
 def accept_all(envelope: Envelope, reason: Reason, text: str) -> tuple[Decision, ...]:
@@ -100,10 +106,14 @@ def bypassed(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
     )
 
 
-def _decide(verdict: Verdict, envelope: Envelope, recipient: Recipient, policies: Policies, enforce: bool) -> Decision:
+def _decide(
+    verdict: Verdict, envelope: Envelope, recipient: Recipient, policies: Policies, enforce: bool, wish: Wish | None
+) -> Decision:
     policy = policies.covering(envelope, recipient)
     thresholds = (policy.thresholds if policy else policies.thresholds).value
     action, reason, text, reply = _judged(verdict, thresholds)
+    if wish is not None and verdict.forced is None and _prevails(wish.action, action):
+        action, reason, text, reply = wish.action, wish.reason, wish.text, wish.reply
     if action is Action.REJECT and recipient.address.partition("@")[0].lower() in ROLES:
         action, reason = Action.QUARANTINE, Reason.ROLE_ADDRESS
         text += " Mail to postmaster and abuse is never refused for its content."
@@ -126,6 +136,11 @@ def _decide(verdict: Verdict, envelope: Envelope, recipient: Recipient, policies
         reply,
         policy.name if policy else "",
     )
+
+
+def _prevails(wished: Action, action: Action) -> bool:
+    """A wish never weakens, and mail is not asked to come again only to be kept from its reader."""
+    return action.delivers if wished is Action.DEFER else wished.strictness > action.strictness
 
 
 _PAST = {

@@ -14,6 +14,7 @@ from filterd.engine.inline import InlinePool
 from filterd.engine.loading import load_judge
 from filterd.engine.pool import Pool, default_size
 from filterd.engine.wire import Setup
+from filterd.wishes import Wishes
 
 
 def setup_of(config: Config) -> Setup:
@@ -26,6 +27,7 @@ def setup_of(config: Config) -> Setup:
         rules=config.rules.model_dump_json().encode(),
         model=config.model.model_dump_json().encode(),
         site=config.site.model_dump_json().encode(),
+        dmarc=config.dmarc.model_dump_json().encode(),
         learnt=str(config.state.absolute()),
         tag_at=defaults.tag_at if thresholds.tag is None else thresholds.tag,
         quarantine_at=defaults.quarantine_at if thresholds.quarantine is None else thresholds.quarantine,
@@ -53,4 +55,5 @@ def _generation(loaded: Loaded, judges: Judges, ask: Ask) -> Generation:
         judges=judges,
         ask=ask,
         settings=config.engine,
+        wishes=Wishes(dmarc=config.dmarc, greylist=config.greylist),
     )

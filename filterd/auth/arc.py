@@ -7,6 +7,7 @@ whether to believe them is policy. Pure; never raises.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from filterd.auth.canonical import SignedMessage
@@ -30,6 +31,8 @@ from filterd.mail.headers import Header
 MAX_SETS = 50  # RFC 8617 section 4.2.1
 
 _RESULTS, _MESSAGE, _SEAL = "ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"
+_ASIDE = re.compile(r'"(?:[^"\\]++|\\.)*+"|\([^()]*+\)')
+_DMARC = re.compile(r";\s*dmarc\s*=\s*([a-z]+)", re.IGNORECASE)
 _NEEDED_MESSAGE = "i a b bh d h s"
 _NEEDED_SEAL = "i a b cv d s"
 _RELAXED = {
@@ -70,10 +73,16 @@ def verify(mail: Mail, facts: Facts, message: SignedMessage) -> ArcResult:
     for count in range(len(chain), 0, -1):  # the newest seal first
         problem = problem or _check_seal(chain[:count], facts, message)
     if problem is None:
-        return ArcResult(AuthResult.PASS, len(chain), sealers)
+        return ArcResult(AuthResult.PASS, len(chain), sealers, dmarc=_said(chain[-1].results))
     temporary = problem.result is AuthResult.TEMPERROR
     result = AuthResult.TEMPERROR if temporary else AuthResult.FAIL
     return ArcResult(result, len(chain), sealers, problem.reason)
+
+
+def _said(results: Header) -> AuthResult:
+    """What an ARC-Authentication-Results field says of DMARC, outside comments and quoted strings."""
+    words = {match[1].lower() for match in _DMARC.finditer(_ASIDE.sub(" ", results.raw_text))}
+    return AuthResult(words.pop()) if len(words) == 1 and words <= set(AuthResult) else AuthResult.NONE
 
 
 def _chain(mail: Mail) -> list[_Set] | str:

@@ -29,6 +29,7 @@ from filterd.relay.settings import RelaySettings
 from filterd.ruleset.settings import RulesSettings
 from filterd.settings import Duration, NetworkField, Networks, Settings
 from filterd.store.settings import RetentionSettings
+from filterd.wishes import DmarcSettings, GreylistSettings
 
 
 class NetworkSettings(Settings):
@@ -131,6 +132,8 @@ class Config(Settings):
     )
     senders: SenderSettings = Field(SenderSettings(), description="What is remembered of who wrote to us.")
     protect: ProtectSettings = Field(ProtectSettings(), description="Who is imitated to our users.")
+    dmarc: DmarcSettings = Field(DmarcSettings(), description="What is done about mail that fails DMARC.")
+    greylist: GreylistSettings = Field(GreylistSettings(), description="A second try is asked of suspicious strangers.")
     thresholds: ThresholdSettings = Field(ThresholdSettings(), description="What a score leads to.")
     enforce: bool = Field(
         True, description="false: score and record as it would have been, add headers, deliver everything."

@@ -33,6 +33,7 @@ from filterd.record import Record
 from filterd.reply import Reply
 from filterd.store import StoreUnavailable
 from filterd.value import replace
+from filterd.wishes import Wishes, wish_of
 
 log = structlog.get_logger("filterd.engine")
 
@@ -69,6 +70,7 @@ class Generation:
     judges: Judges
     ask: Ask
     settings: EngineSettings = EngineSettings()
+    wishes: Wishes = Wishes()
     users: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -167,7 +169,8 @@ class Engine:
             await examination.run()
             if released := await self._released(examination):
                 return released
-            decisions = decide(examination.record.verdict, envelope, policies, enforce=enforce)
+            wish = wish_of(examination.record, examination.generation.wishes)
+            decisions = decide(examination.record.verdict, envelope, policies, enforce=enforce, wish=wish)
         except Blamed as error:
             examination.error = f"{examination.stage}: {error}"
             text = "It ended the processes that tried to read it, and is kept unread."

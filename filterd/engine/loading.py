@@ -14,6 +14,7 @@ from filterd.judge import OWN_SYMBOLS, Judge
 from filterd.resources import shipped
 from filterd.ruleset import Ruleset, RulesSettings
 from filterd.settings import Networks
+from filterd.wishes import DmarcSettings
 
 _NO_SITE = SiteSettings()
 
@@ -44,6 +45,7 @@ def load_judge(setup: Setup) -> Judge:
         checks=(*CHECKS, *site_checks(site, shipped_list("brand_domains"), hosts)),
         asks=frozenset(asks for one in site.lists for asks in one.asks),
         ours=frozenset(site.domains),
+        dmarc=DmarcSettings.model_validate_json(setup.dmarc),
         hosts=hosts if site.senders.remember else None,
         site=open_live(Path(setup.learnt)) if setup.learnt else None,
     )
