@@ -64,7 +64,7 @@ def test_from_a_link_to_the_list_reloaded_and_killed(tmp_path: Path) -> None:
         service.until(lambda: answers(url), "the pages")
         added = filterd(service, "user", "add", "postmaster", "--role", "admin", "--link")
         assert added.stdout.startswith(f"{url}/link/"), added.stderr
-        with httpx.Client(follow_redirects=True) as browser:
+        with httpx.Client(follow_redirects=True, timeout=60) as browser:
             link = added.stdout.strip()
             form = FORM.search(browser.get(link).text)
             assert form
