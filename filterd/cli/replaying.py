@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from filterd.classifier import ModelError
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, read_config
 from filterd.cli.storing import moment, opened
 from filterd.policy import ThresholdSettings
@@ -19,11 +20,11 @@ from filterd.printable import printable
 from filterd.yamlfile import DocumentError, read_document
 
 if TYPE_CHECKING:
-    from filterd.app.replay import Case, Seen
+    from filterd.app.replay import Brief, Case, Court, Seen
     from filterd.app.replay_report import Report
     from filterd.config import Config
 
-ALL = "30d"
+MONTH = "30d"
 
 
 def replay(
@@ -74,6 +75,10 @@ def replay(
     then = _changed(now, rules, scores, disable, thresholds, model)
     same = then == now
     brief = Brief(None if same and index is None else now, then, model is not None, whole)
+    try:
+        court = brief.court()
+    except ModelError as error:
+        raise Fail(str(error)) from error
     report = Report()
     started = time.perf_counter()
     if index is not None:
@@ -81,24 +86,22 @@ def replay(
             raise Fail("--index is a corpus of its own; --since and --until choose from the store")
         try:
             total = sum(1 for line in index.read_text("utf-8").splitlines() if line.strip())
-            _collect(report, brief, labelled(index, now), jobs, total)
+            _collect(report, court, brief, labelled(index, now), jobs, total)
         except ValueError as error:
             raise Fail(str(error)) from error
     else:
-        begin, end = moment(since or ALL, "--since"), moment(until, "--until")
+        begin, end = moment(since or MONTH, "--since"), moment(until, "--until")
         with opened(now) as store:
             total = sum(tally.count for tally in store.stats(begin)[1])
-            court = brief.court()
-            cases = stored(store, court, begin, end)
-            _collect(report, brief, cases, jobs, total)
+            _collect(report, court, brief, stored(store, court, begin, end), jobs, total)
     report.seconds = time.perf_counter() - started
     _print(report, limit, html, as_json)
 
 
-def _collect(report: Report, brief: Any, cases: Iterable[Case], jobs: int, total: int) -> None:
+def _collect(report: Report, court: Court, brief: Brief, cases: Iterable[Case], jobs: int, total: int) -> None:
     from filterd.app.replay import judged, judged_by
 
-    seen = judged(brief.court(), cases) if jobs == 1 else judged_by(jobs, brief, cases)
+    seen = judged(court, cases) if jobs == 1 else judged_by(jobs, brief, cases)
     for one in _watched(seen, total):
         report.add(one)
 
