@@ -97,6 +97,7 @@ def embedded(state: Path) -> Config:
             "listeners": [
                 {"protocol": "smtp", "listen": "127.0.0.1:10025", "relay": f"maildir:{state / 'Maildir'}"},
                 {"protocol": "http", "listen": ["127.0.0.1:11333", "127.0.0.1:11334"]},
+                {"protocol": "web", "listen": "127.0.0.1:8080"},
             ],
         }
     )

@@ -11,6 +11,7 @@ from html import escape
 
 import nh3
 
+from filterd.frontends.web.view import static
 from filterd.mail import Message
 
 READ = 2_000_000
@@ -58,8 +59,6 @@ def tame(markup: str) -> str:
 
 
 def document(body: str) -> str:
-    from filterd.frontends.web.view import static
-
     style = escape(static("preview.css"))
     return f'<!doctype html><meta charset="utf-8"><title></title><link rel="stylesheet" href="{style}"><body>{body}'
 
