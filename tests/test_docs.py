@@ -59,7 +59,7 @@ def test_commands_that_are_shown_exist(page: Path) -> None:
 _CONFIGURATION = re.compile(r"(?:.*\n)*listeners:|(?:lists|protect|senders):")
 
 # named by the architecture and not built yet; a command that is built leaves this list
-COMING = ("train", "evaluate", "model", "rules")
+COMING = ("rules",)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

@@ -9,6 +9,7 @@ in the store are the truth: files that are damaged or behind are simply made aga
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from filterd.classifier.features import SIZE, VERSION, Features
 from filterd.classifier.hashing import Hashes
 from filterd.classifier.manifest import ModelError
-from filterd.classifier.site import VIEWS, SiteModel
+from filterd.classifier.site import VIEWS, Example, SiteModel
 
 FOLDER = "site"  # in the state folder
 
@@ -115,7 +116,13 @@ class Live:
 
     def score(self, features: Features) -> float:
         """The site's own log-odds as they come."""
-        return self.bias + float(self.shares(0, features.raw).sum()) + float(self.shares(1, features.text).sum())
+        return self._sum((features.raw, features.text))
+
+    def judge(self, example: Example) -> float:
+        """The log-odds that serving gives this message; the base model's alone before anything was taught."""
+        if not self.taught:
+            return example.base
+        return self.bounded(self._sum(example.indices())) + self.base_weight * example.base
 
     def bounded(self, score: float) -> float:
         """As far as its labels let it be sure."""
@@ -138,6 +145,9 @@ class Live:
     def resume(self, model: SiteModel) -> None:
         """Give `model`, which holds the same labels, what it had learnt."""
         model.resume(self._weights, self._squares, self._numbers[_REST:])
+
+    def _sum(self, views: Sequence[Hashes]) -> float:
+        return self.bias + sum(float(self.shares(place, view).sum()) for place, view in enumerate(views))
 
     def _count(self, place: int) -> int:
         return int(max(_finite(self._numbers[place]), 0.0))

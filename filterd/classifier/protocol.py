@@ -9,7 +9,7 @@ this is the TREC spam track's protocol: classify, then learn. Deterministic for 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,19 +41,29 @@ def online(
     progress: Callable[[int], None] | None = None,
 ) -> Floats:
     """The score of each message before its label was learnt."""
-    site = SiteModel() if model is None else model
-    flips = np.random.Generator(np.random.PCG64(feedback.seed)).random(len(labels)) < feedback.noise
-    waiting: deque[tuple[Example, bool]] = deque()
     scores = np.zeros(len(labels))
-    for place, (example, spam) in enumerate(zip(examples, labels, strict=True)):
-        scores[place] = site.score(example)
-        if feedback.freeze is None or place < feedback.freeze:
-            waiting.append((example, bool(spam) is not bool(flips[place])))
-        if len(waiting) > feedback.delay:
-            site.learn(*waiting.popleft())
+    pairs = ((example, bool(spam)) for example, spam in zip(examples, labels, strict=True))
+    for place, (score, _) in enumerate(stream(pairs, feedback, model)):
+        scores[place] = score
         if progress is not None:
             progress(place + 1)
     return scores
+
+
+def stream(
+    labelled: Iterable[tuple[Example, bool]], feedback: Feedback = IDEAL, model: SiteModel | None = None
+) -> Iterator[tuple[float, bool]]:
+    """As `online`, for messages whose number is not known: (score, label) of each."""
+    site = SiteModel() if model is None else model
+    random = np.random.Generator(np.random.PCG64(feedback.seed))
+    waiting: deque[tuple[Example, bool]] = deque()
+    for place, (example, spam) in enumerate(labelled):
+        flipped = bool(random.random() < feedback.noise)
+        yield site.score(example), spam
+        if feedback.freeze is None or place < feedback.freeze:
+            waiting.append((example, spam is not flipped))
+        if len(waiting) > feedback.delay:
+            site.learn(*waiting.popleft())
 
 
 def batch(train: Sequence[tuple[Example, bool]], test: Iterable[Example]) -> Floats:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ class Versions:
         return made
 
     def all(self) -> Iterator[Manifest]:
-        """Every version that is whole, by the time it was made."""
+        """Every version that is whole, the latest made last."""
         found = []
         for path in self._folder.glob("site-*"):
             try:
@@ -57,6 +58,14 @@ class Versions:
                 continue
         for _, manifest in sorted(found, key=lambda one: (one[0], one[1].id)):
             yield manifest
+
+    def broken(self) -> Iterator[str]:
+        """A sentence for each version that cannot be used."""
+        for path in sorted(self._folder.glob("site-*")):
+            try:
+                self.arrays(path.name)
+            except LearningError as error:
+                yield str(error)
 
     def manifest(self, version: str) -> Manifest:
         return self._read(version)[0]
@@ -84,17 +93,19 @@ class Versions:
             file.write(json.dumps({"version": version, "time": now}) + "\n")
 
     def used(self) -> list[str]:
-        """The versions that were taken over, the latest last."""
+        """The versions in use, the current last; one that was rolled back is none of them."""
         try:
             lines = (self._folder / LOG).read_text().splitlines()
         except FileNotFoundError:
             return []
-        found = []
+        found: list[str] = []
         for line in lines:
-            try:
-                found.append(str(json.loads(line)["version"]))
-            except (ValueError, KeyError, TypeError):
-                continue
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                version = str(json.loads(line)["version"])
+                if found[-2:-1] == [version]:
+                    found.pop()
+                elif found[-1:] != [version]:
+                    found.append(version)
         return found
 
     def _read(self, version: str) -> tuple[Manifest, dict[str, NDArray[Any]]]:

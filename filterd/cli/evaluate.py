@@ -1,0 +1,132 @@
+"""`filterd evaluate`: how good the models are on labelled mail, in the TREC spam track's measures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, read_config
+from filterd.cli.learning_sources import HamOption, IndexOption, JobsOption, SpamOption, counter, given
+from filterd.learning import LearningError
+from filterd.learning.labelled import Sources, Taken, take
+from filterd.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from filterd.classifier import Live
+    from filterd.classifier.metrics import Interval, Metrics
+    from filterd.classifier.protocol import Feedback
+
+
+def command(
+    index: IndexOption = None,
+    spam: SpamOption = None,
+    ham: HamOption = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="A fresh model classifies each message and then learns it, in order.")
+    ] = False,
+    delay: Annotated[int, typer.Option(min=0, metavar="N", help="Online: each label comes N messages late.")] = 0,
+    noise: Annotated[
+        float, typer.Option(min=0, max=0.5, metavar="F", help="Online: this share of the labels is wrong.")
+    ] = 0.0,
+    freeze: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Online: nothing is learnt after N messages.")
+    ] = None,
+    base: Annotated[
+        bool, typer.Option("--base/--no-base", help="With the base model, or the site's own alone.")
+    ] = True,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder for metrics.json, plots and a page.")
+    ] = None,
+    bootstrap: Annotated[int, typer.Option(min=0, metavar="N", help="Resamples for the 95 % intervals.")] = 200,
+    config: ConfigOption = None,
+    jobs: JobsOption = 1,
+    as_object: JsonOption = False,
+) -> int:
+    """Without --online, the models in use judge the messages and learn nothing. 1-ROCA %: how often a ham outranks a
+    spam. LAM %: the logistic mean of both error rates at even odds. sm@hm.1%: spam missed when 0.1 % of ham is
+    blocked."""
+    import numpy as np
+
+    from filterd.classifier import ModelError, load_shipped_or, open_live
+    from filterd.classifier.metrics import measure
+    from filterd.classifier.protocol import Feedback
+
+    settings = read_config(config)
+    sources = given(spam, ham, index, required=True)
+    try:
+        model = load_shipped_or(settings.model) if base else None
+        with counter("messages") as done:
+            taken = take(sources, model, jobs, done)
+            if online:
+                labels, scores = _online(taken, Feedback(delay, noise, freeze))
+            else:
+                labels, scores = _as_it_is(taken, open_live(settings.state))
+        metrics = measure(labels, np.array(scores), bootstrap=bootstrap)
+        if report is not None:
+            _report(report, sources, online, labels, scores, metrics)
+    except (LearningError, ModelError, ValueError) as error:
+        raise Fail(str(error)) from error
+    if sources.unreadable:
+        sys.stderr.write(f"{len(sources.unreadable)} messages cannot be read\n")
+    if as_object:
+        print_json(metrics.to_dict())
+    else:
+        _tell(metrics)
+    return 2 if sources.unreadable else 0
+
+
+def _online(taken: Iterable[Taken], feedback: Feedback) -> tuple[list[bool], list[float]]:
+    """The protocol on a stream: labels are noted as the messages pass."""
+    from filterd.classifier.protocol import stream
+
+    labels: list[bool] = []
+    scores: list[float] = []
+    for score, spam in stream(((one.example, one.spam) for one in taken), feedback):
+        scores.append(score)
+        labels.append(spam)
+    return labels, scores
+
+
+def _as_it_is(taken: Iterable[Taken], live: Live | None) -> tuple[list[bool], list[float]]:
+    labels: list[bool] = []
+    scores: list[float] = []
+    for one in taken:
+        labels.append(one.spam)
+        scores.append(one.example.base if live is None else live.judge(one.example))
+    return labels, scores
+
+
+def _report(
+    folder: Path, sources: Sources, online: bool, labels: list[bool], scores: list[float], metrics: Metrics
+) -> None:
+    from filterd.classifier.report import write_report
+
+    what = sources.index.name if sources.index else "given folders"
+    try:
+        write_report(folder, f"{what}, {'online' if online else 'as it is'}", labels, scores, metrics)
+    except ModuleNotFoundError as error:
+        raise Fail("plots need matplotlib: pip install 'filterd[plots]'") from error
+
+
+def _tell(metrics: Metrics) -> None:
+    lines = {
+        "messages": f"{metrics.ham} ham, {metrics.spam} spam",
+        "1-ROCA %": _with(metrics.one_minus_roca, metrics.one_minus_roca_interval),
+        "LAM %": f"{metrics.lam:.4f}",
+        "sm@hm.1%": _with(metrics.spam_missed_at_hm_1, metrics.spam_missed_at_hm_1_interval),
+        "sm@hm.01%": f"{metrics.spam_missed_at_hm_01:.4f}",
+        "ham misclassified %": f"{metrics.ham_misclassified:.4f}",
+        "spam misclassified %": f"{metrics.spam_misclassified:.4f}",
+        "calibration error %": f"{metrics.calibration_error:.4f}",
+    }
+    for name, value in lines.items():
+        sys.stdout.write(f"{printable(name)}: {value}\n")
+
+
+def _with(value: float, interval: Interval | None) -> str:
+    return f"{value:.4f}" + (f" (95 %: {interval.low:.4f} to {interval.high:.4f})" if interval else "")

@@ -1,0 +1,72 @@
+"""What `train` and `evaluate` share: where labelled messages are, how far it is, and what to be warned of."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from filterd.cli.common import Fail
+from filterd.learning.labelled import Sources, Taken
+from filterd.printable import printable
+from filterd.sources import Unreadable
+
+SpamOption = Annotated[
+    list[str] | None, typer.Option("--spam", metavar="PATH", help="Spam: a file, folder, mbox or Maildir. Repeatable.")
+]
+HamOption = Annotated[
+    list[str] | None, typer.Option("--ham", metavar="PATH", help="Wanted mail: as --spam. Repeatable.")
+]
+IndexOption = Annotated[
+    Path | None,
+    typer.Option("--index", metavar="FILE", help="A line for each message, `spam PATH` or `ham PATH`, in their order."),
+]
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, max=256, metavar="N", help="Processes.")]
+
+_SHOWN = 5  # unreadable files that are named
+_SKEWED = 20  # times more of one class than of the other
+
+
+def given(spam: Sequence[str] | None, ham: Sequence[str] | None, index: Path | None, *, required: bool) -> Sources:
+    """The sources that the options name; raises Fail where there must be some."""
+    sources = Sources(tuple(spam or ()), tuple(ham or ()), index)
+    if required and not (sources.spam or sources.ham or sources.index):
+        raise Fail("give --index, or --spam and --ham")
+    return sources
+
+
+@contextlib.contextmanager
+def counter(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Something to tell how many are done: a bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.update(task, completed=count)
+
+
+def warn(taken: Sequence[Taken], unreadable: Sequence[Unreadable]) -> None:
+    """On stderr: what could not be read, classes out of balance, and header fields that give the label away."""
+    from filterd.classifier.leaks import header_leaks
+
+    for one in unreadable[:_SHOWN]:
+        sys.stderr.write(f"{printable(one.path)}: {one.why}\n")
+    if len(unreadable) > _SHOWN:
+        sys.stderr.write(f"and {len(unreadable) - _SHOWN} more that cannot be read\n")
+    labels = [one.spam for one in taken]
+    spam, ham = sum(labels), len(labels) - sum(labels)
+    if taken and max(spam, ham) > _SKEWED * min(spam, ham):
+        sys.stderr.write(f"{ham} ham and {spam} spam: the classes are far out of balance\n")
+    for leak in header_leaks((one.headers for one in taken), labels):
+        sys.stderr.write(
+            f"the field {printable(leak.name)} alone tells {'spam' if leak.of_spam else 'ham'} (AUC {leak.auc}): "
+            "does it come from the collection rather than from the mail?\n"
+        )

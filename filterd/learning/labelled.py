@@ -1,0 +1,111 @@
+"""Labelled messages from where people keep them, and what the site's model takes of them.
+
+In go folders, files, mailboxes, or an index (one line a message: `spam PATH` or `ham PATH`, relative to the index, as
+the TREC spam track has it); out come `Labelled` messages, one at a time, or `Taken` examples, in order, made by as
+many processes as asked. An index that cannot be read raises LearningError; a message that cannot be read is skipped
+and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from filterd.classifier import Model
+from filterd.classifier.shards import in_shards
+from filterd.classifier.site import Example
+from filterd.learning.digest import digest_of
+from filterd.learning.words import LearningError
+from filterd.mail import Message
+from filterd.sources import Unreadable, read_sources
+from filterd.value import replace
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A message and what it is."""
+
+    path: str
+    spam: bool
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What learning needs of it."""
+
+    example: Example
+    spam: bool
+    headers: frozenset[str]
+    raw: bytes = b""
+
+
+@dataclass(slots=True)
+class Sources:
+    """Where labelled messages are."""
+
+    spam: tuple[str, ...] = ()
+    ham: tuple[str, ...] = ()
+    index: Path | None = None
+    unreadable: list[Unreadable] = field(default_factory=list)  # filled while reading
+
+    def __iter__(self) -> Iterator[Labelled]:
+        if self.index is not None:
+            for spam, path in read_index(self.index):
+                yield from self._read([path], spam)
+        yield from self._read(self.ham, False)
+        yield from self._read(self.spam, True)
+
+    def _read(self, paths: Iterable[str], spam: bool) -> Iterator[Labelled]:
+        for item in read_sources(paths):
+            if isinstance(item, Unreadable):
+                self.unreadable.append(item)
+            else:
+                yield Labelled(item.path, spam, item.raw)
+
+
+def read_index(index: Path) -> list[tuple[bool, str]]:
+    """The lines of an index: spam?, path. Raises LearningError."""
+    try:
+        lines = index.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError as error:
+        raise LearningError(f"{index}: {error.strerror}") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        said, _, path = line.strip().partition(" ")
+        if said.lower() not in ("spam", "ham") or not path:
+            raise LearningError(f"{index}:{number}: a line is `spam PATH` or `ham PATH`")
+        found.append((said.lower() == "spam", str(index.parent / path.strip())))
+    return found
+
+
+def take(
+    messages: Iterable[Labelled],
+    base: Model | None,
+    jobs: int = 1,
+    done: Callable[[int], None] | None = None,
+    *,
+    keep_raw: bool = False,
+) -> Iterator[Taken]:
+    """The examples of these messages, in their order; `done` hears how many there were."""
+    count = 0
+    for shard in in_shards(messages, partial(_take, base=base, keep_raw=keep_raw), jobs):
+        yield from shard
+        count += len(shard)
+        if done is not None:
+            done(count)
+
+
+def _take(messages: list[Labelled], base: Model | None, keep_raw: bool) -> list[Taken]:
+    return [_taken(one, base, keep_raw) for one in messages]
+
+
+def _taken(labelled: Labelled, base: Model | None, keep_raw: bool) -> Taken:
+    message = Message(labelled.raw)
+    example = replace(Example.of(message, base), digest=digest_of(message))
+    names = frozenset(header.name.lower() for header in message.headers)
+    return Taken(example, labelled.spam, names, labelled.raw if keep_raw else b"")
