@@ -37,6 +37,9 @@ from filterd.wishes import Wishes, wish_of
 
 log = structlog.get_logger("filterd.engine")
 
+CROWD = 100  # mails that wait for memory when no more are taken
+PATIENCE = 5.0  # seconds that a step waits for a worker when no more mail is taken: what is taken is answered in time
+
 
 class Judges(Protocol):
     """A pool, or an inline pool."""
@@ -51,6 +54,8 @@ class Judges(Protocol):
     def deaths(self) -> int: ...
     @property
     def queued(self) -> int: ...
+    @property
+    def delay(self) -> float: ...
     async def inspect(self, envelope: Envelope, raw: bytes | memoryview) -> tuple[Any, Inspected]: ...
     async def judge(self, ticket: Any, facts: Facts) -> Judged: ...
     def forget(self, ticket: Any) -> None: ...
@@ -130,7 +135,7 @@ class Engine:
 
     async def screen(self, envelope: Envelope) -> Reply | None:
         """An early answer before any data; None is no news. Refuses work that could only wait in vain."""
-        if self._budget.waiting > 100:
+        if self._budget.waiting > CROWD or self._generation.judges.delay > PATIENCE:
             return Reply(451, "Too much mail at the moment, try again later", "4.3.2")
         return None
 

@@ -21,6 +21,7 @@ class InlinePool:
 
     size = alive = 1
     queued = deaths = 0
+    delay = 0.0
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge

@@ -81,6 +81,7 @@ class _Worker(asyncio.Protocol):
     process: asyncio.subprocess.Process | None = None
     transport: asyncio.Transport | None = None
     pending: OrderedDict[int, asyncio.Future[tuple[Kind, bytes]]] = field(default_factory=OrderedDict)
+    asked_at: dict[int, float] = field(default_factory=dict)  # loop time of each pending step
     buffer: bytearray = field(default_factory=bytearray)
     writable: asyncio.Event = field(default_factory=asyncio.Event)
     watchdog: asyncio.TimerHandle | None = None
@@ -117,6 +118,7 @@ class _Worker(asyncio.Protocol):
         await self.writable.wait()
         future: asyncio.Future[tuple[Kind, bytes]] = asyncio.get_running_loop().create_future()
         self.pending[job] = future
+        self.asked_at[job] = asyncio.get_running_loop().time()
         if watch and self.watchdog is None:
             self._watch()
         self.transport.writelines([HEAD.pack(sum(map(len, parts)), kind, job), *parts])
@@ -173,6 +175,7 @@ class _Worker(asyncio.Protocol):
         self._unwatch()
         lost = list(self.pending.values())
         self.pending.clear()
+        self.asked_at.clear()
         for position, future in enumerate(lost):
             if not future.done():
                 future.set_exception(_Died(running=position == 0, alone=len(lost) == 1))
@@ -180,6 +183,7 @@ class _Worker(asyncio.Protocol):
 
     def _answered(self, job: int, kind: int, payload: bytes) -> None:
         future = self.pending.pop(job, None)
+        self.asked_at.pop(job, None)
         self._unwatch()
         if self.pending:
             self._watch()
@@ -242,6 +246,12 @@ class Pool:
     def queued(self) -> int:
         """How many steps wait for an answer."""
         return sum(len(worker.pending) for worker in self._workers)
+
+    @property
+    def delay(self) -> float:
+        """Seconds that the longest waiting step has waited; answers come in order, so this is the queue's length."""
+        now = asyncio.get_running_loop().time()
+        return max((now - next(iter(worker.asked_at.values()), now) for worker in self._workers), default=0.0)
 
     @property
     def pids(self) -> list[int]:

@@ -35,7 +35,7 @@ class Judges:
 
     def __init__(self, points: int = 0, fails: str = "", error: Exception | None = None, name: str = "r1") -> None:
         self.ready = Ready(ruleset=name, model="m")
-        self.alive, self.queued = 1, 0
+        self.alive, self.queued, self.delay = 1, 0, 0.0
         self.points, self.fails, self.error = points, fails, error or RuntimeError("as asked")
         self.closed = False
         self.forgotten: list[Any] = []
@@ -229,6 +229,20 @@ def test_released_mail_that_the_next_hop_put_off_is_released_mail_on_the_next_tr
         return [*reasons, outcome.record.decisions[0].reason]
 
     assert asyncio.run(main()) == [Reason.RELEASED, Reason.RELEASED, Reason.SPAM_SCORE]
+
+
+def test_mail_that_would_wait_too_long_is_put_off_before_its_data() -> None:
+    async def main() -> list[Reply | None]:
+        judges = Judges()
+        engine = Engine(generation(judges), Keeper())
+        early = [await engine.screen(envelope())]
+        judges.delay = 6.0
+        return [*early, await engine.screen(envelope())]
+
+    well, busy = asyncio.run(main())
+    assert well is None
+    assert busy is not None
+    assert (busy.code, busy.enhanced) == (451, "4.3.2")
 
 
 def test_no_room_in_time_defers() -> None:

@@ -74,6 +74,18 @@ def test_inspect_then_judge_and_many_at_once() -> None:
     with_pool(act)
 
 
+def test_the_queue_says_how_long_its_oldest_step_has_waited() -> None:
+    async def act(pool: Pool) -> None:
+        assert pool.delay == 0.0
+        slow = asyncio.create_task(pool.inspect(ENVELOPE, b"slow"))
+        await asyncio.sleep(0.15)
+        assert pool.delay >= 0.1
+        await slow
+        assert pool.delay == 0.0
+
+    with_pool(act, 1)
+
+
 def test_an_error_in_one_message_touches_no_other() -> None:
     async def act(pool: Pool) -> None:
         with pytest.raises(Refused, match="ValueError: as asked"):
