@@ -22,7 +22,8 @@ from filterd.policy import Policies, decide
 from filterd.record import Record, Verdict
 from filterd.ruleset import Ruleset
 from filterd.ruleset.again import Plan, Reach, plan
-from filterd.value import Value
+from filterd.value import Value, replace
+from filterd.wishes import Wishes, wish_of
 
 MODEL = "the model"  # in Trial.missing: its opinion takes the whole message
 _DERIVED = frozenset(symbol.name for symbol in (DMARC_CAP, LEARNT_CAP, LEARNT_HAM, LEARNT_SPAM))
@@ -47,6 +48,7 @@ class Side:
     policies: Policies
     known: Sequence[Ruleset] = ()
     model: bool = False  # is the judge's model to be asked, or is the recorded opinion to stand?
+    wishes: Wishes = Wishes()
     _plans: dict[str, tuple[Ruleset, Plan]] = field(default_factory=dict)
 
     def plan(self, ruleset: str) -> tuple[Ruleset, Plan]:
@@ -74,7 +76,7 @@ class Side:
         mail = Mail(record.envelope, Message(raw), record.origin)
         opinion = None if self._asks_model(record) else record.opinion
         judgement = self.judge.judge(mail, record.facts, opinion=opinion)
-        return self._trial(record, judgement.verdict, Reach.MESSAGE)
+        return self._trial(replace(record, auth=judgement.auth), judgement.verdict, Reach.MESSAGE)
 
     def again(self, record: Record, headers: bytes | None = None) -> Trial:
         """Judge the record by its findings and facts, and by the header block where it is needed and there."""
@@ -94,13 +96,17 @@ class Side:
             missing.append(MODEL)
         return self._trial(record, verdict, reach, tuple(missing), how.assumed)
 
+    def decided(self, record: Record) -> tuple[Decision, ...]:
+        """What this side does about a mail that was judged so."""
+        return decide(record.verdict, record.envelope, self.policies, wish=wish_of(record, self.wishes))
+
     def _asks_model(self, record: Record) -> bool:
         return self.model and self.judge.model is not None and record.opinion.model != self.judge.model.id
 
     def _trial(
         self, record: Record, verdict: Verdict, reach: Reach, missing: tuple[str, ...] = (), assumed: bool = False
     ) -> Trial:
-        decisions = decide(verdict, record.envelope, self.policies)
+        decisions = self.decided(replace(record, verdict=verdict))
         return Trial(verdict=verdict, decisions=decisions, reach=reach, missing=missing, assumed=assumed)
 
 

@@ -22,13 +22,13 @@ from filterd.decision import Action
 from filterd.engine.loading import load_judge
 from filterd.facts import NOTHING
 from filterd.mail import Message
-from filterd.policy import decide
 from filterd.record import Generation, Record
 from filterd.replay import Flip, Side, Trial, as_recorded, fate, flip, judged_otherwise
 from filterd.ruleset.again import Reach
 from filterd.sources import Found, wire_form
 from filterd.store import HistoryFilter, ItemState, QuarantineFilter, Store
 from filterd.value import Value, replace
+from filterd.wishes import Wishes
 
 HAM, SPAM = "ham", "spam"
 BATCH = 250  # cases that travel to a process at once
@@ -113,7 +113,6 @@ class Court:
         side = self.before or self.after
         mail, inspection = side.judge.inspect(record.envelope, case.raw or b"")
         judged = side.judge.judge(mail, NOTHING)
-        decisions = decide(judged.verdict, record.envelope, side.policies)
         model = side.judge.model.id if side.judge.model else ""
         record = replace(
             record,
@@ -122,14 +121,15 @@ class Court:
             auth=judged.auth,
             verdict=judged.verdict,
             opinion=judged.opinion,
-            decisions=decisions,
             generation=Generation(ruleset=side.judge.ruleset.hash, model=model),
         )
-        return record, Trial(verdict=judged.verdict, decisions=decisions, reach=Reach.MESSAGE)
+        record = replace(record, decisions=side.decided(record))
+        return record, Trial(verdict=judged.verdict, decisions=record.decisions, reach=Reach.MESSAGE)
 
 
 def _side(config: Config, *, model: bool = False) -> Side:
-    return Side(load_judge(setup_of(config)), config.all_policies, model=model)
+    wishes = Wishes(dmarc=config.dmarc, greylist=config.greylist)
+    return Side(load_judge(setup_of(config)), config.all_policies, model=model, wishes=wishes)
 
 
 def _seen(case: Case, record: Record, before: Trial, after: Trial) -> Seen:
