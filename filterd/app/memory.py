@@ -1,6 +1,7 @@
 """Memory: the mail process' door to what the store remembers of senders and texts.
 
-Reading goes through a small cache that is a minute old at most. Writing is gathered and done once a second, in one
+Reading goes through a small cache that is some minutes old at most; and where this process alone writes, it knows
+which keys there are, so that a stranger costs no question. Writing is gathered and done once a second, in one
 transaction; what cannot be written is lost, and counted: remembering never stops mail.
 """
 
@@ -20,25 +21,32 @@ from filterd.store import Store, StoreError
 
 log = structlog.get_logger("filterd.memory")
 
-FRESH = 30.0  # seconds that an answer is used again
+FRESH = 300.0  # seconds that an answer is used again
 CACHED = 20_000
+KNOWN = 500_000  # keys, and bands, that are known by heart
 PAUSE = 1.0
 WAITING = 20_000  # notes that may wait while the store is out
 
 
 class Memory:
-    def __init__(self, store: Store, settings: SenderSettings, hosts: Collection[str]) -> None:
+    def __init__(
+        self, store: Store, settings: SenderSettings, hosts: Collection[str], *, triples: bool = False
+    ) -> None:
         self._store = store
         self._settings = settings
         self._hosts = hosts
+        self._triples = triples
         self._cache: dict[str, tuple[float, Seen | None]] = {}
         self._senders: list[SenderNote] = []
         self._texts: list[TextNote] = []
+        self._known: tuple[set[int], set[int]] | None = None
         self.lost = 0
 
     async def look(self, keys: Sequence[str]) -> dict[str, Seen]:
         """What is known of these keys. Raises StoreError."""
         now = time.monotonic()
+        if self._known is not None:
+            keys = [key for key in keys if hash(key) in self._known[0]]
         cached = {key: self._cache.get(key, (0.0, None)) for key in keys}
         missing = [key for key, (until, _) in cached.items() if until < now]
         found: dict[str, Seen] = {}
@@ -51,6 +59,8 @@ class Memory:
 
     async def near(self, bands: Sequence[int]) -> Near:
         """The near duplicates of a text. Raises StoreError."""
+        if self._known is not None and self._known[1].isdisjoint(bands):
+            return Near()
         return await asyncio.to_thread(self._store.memory.near, bands)
 
     def note(self, record: Record) -> None:
@@ -58,15 +68,23 @@ class Memory:
         if len(self._senders) > WAITING:
             self.lost += 1
             return
-        some, texts = learnt(record, self._hosts)
+        some, texts = learnt(record, self._hosts, triples=self._triples)
         self._senders += some
         self._texts += texts
 
     async def run(self) -> None:
         """Write what was noted, for ever."""
+        await self.recall()
         while True:
             await asyncio.sleep(PAUSE)
             await self.flush()
+
+    async def recall(self) -> None:
+        """Learn by heart which keys there are."""
+        try:
+            self._known = await asyncio.to_thread(self._store.memory.known, KNOWN)
+        except StoreError as error:
+            log.warning("not-recalled", why=str(error))
 
     async def flush(self) -> None:
         """Write what was noted."""
@@ -76,6 +94,15 @@ class Memory:
             return
         try:
             await self._store.remember(some, texts, self._settings.half_life)
+            self._learn(some, texts)
         except StoreError as error:
             self.lost += len(some)
             log.warning("not-remembered", why=str(error), notes=len(some))
+
+    def _learn(self, some: Sequence[SenderNote], texts: Sequence[TextNote]) -> None:
+        if self._known is None:
+            return
+        self._known[0].update(hash(one.key) for one in some)
+        self._known[1].update(band for one in texts for band in one.bands)
+        if max(map(len, self._known)) > 2 * KNOWN:
+            self._known = None

@@ -27,7 +27,9 @@ class World:
         self.lists: Lists = before.lists if before is not None and same == self._settings else Lists(config.lists)
         self.memory: Memory | None = None
         if store is not None and config.senders.remember:
-            self.memory = Memory(store, config.senders, frozenset(shipped_list("freemail")))
+            self.memory = Memory(
+                store, config.senders, frozenset(shipped_list("freemail")), triples=config.greylist.enabled
+            )
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:

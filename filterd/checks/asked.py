@@ -15,7 +15,7 @@ from filterd.mail.domains import registrable
 from filterd.mail.envelope import domain_of
 
 MAX_ITEMS = 30
-MAX_TEXT = 50_000  # characters in which addresses are looked for
+MAX_TEXT = 10_000  # characters in which addresses are looked for
 _ADDRESS = re.compile(r"[\w.+-]{1,64}+@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})
 

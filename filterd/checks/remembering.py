@@ -48,8 +48,8 @@ def vouched(auth: Authentication, author: str) -> bool:
     return auth.dmarc.result is AuthResult.NONE and own is not None and own in map(registrable, auth.domains)
 
 
-def learnt(record: Record, hosts: Collection[str]) -> tuple[list[SenderNote], list[TextNote]]:
-    """What one mail adds to the memory, when it has been decided on."""
+def learnt(record: Record, hosts: Collection[str], *, triples: bool = False) -> tuple[list[SenderNote], list[TextNote]]:
+    """What one mail adds to the memory, when it has been decided on. `triples` are for greylisting alone."""
     if record.error:
         return [], []
     if record.envelope.direction is not Direction.INBOUND or record.envelope.user is not None:
@@ -57,6 +57,8 @@ def learnt(record: Record, hosts: Collection[str]) -> tuple[list[SenderNote], li
     bad = _points(record) >= (record.thresholds.quarantine or 800)
     good = not bad and _points(record) < (record.thresholds.tag or 500) // 2 and (record.opinion.probability or 0) < 0.5
     keys = [EVERYTHING, *_client_keys(record.envelope, record.origin)]
+    if not triples:
+        keys = [key for key in keys if not key.startswith("t:")]
     boxes = parse_addresses(record.outline.from_).mailboxes
     author = boxes[0].address.lower() if len(boxes) == 1 else ""
     if vouched(record.auth, author):

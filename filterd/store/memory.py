@@ -30,6 +30,16 @@ class Memory:
         with self._database.read() as connection:
             return _look(connection, keys)
 
+    def known(self, limit: int) -> tuple[set[int], set[int]] | None:
+        """The hashes of all sender keys, and all bands; None when they are more than `limit`."""
+        with self._database.read() as connection:
+            count = select(select(func.count()).select_from(senders).scalar_subquery(),
+                           select(func.count()).select_from(texts).scalar_subquery())  # fmt: skip
+            if self._database.dialect.shared or max(connection.execute(count).one()) > limit:
+                return None
+            keys = connection.execute(select(senders.c.key)).scalars()
+            return {hash(key) for key in keys}, set(connection.execute(select(texts.c.band)).scalars())
+
     def near(self, bands: Sequence[int]) -> Near:
         """How often a text with any of these bands came before."""
         with self._database.read() as connection:

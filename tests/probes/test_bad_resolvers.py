@@ -90,7 +90,7 @@ def silent(server: NameServer) -> None:
             Everything([{"A": "198.51.100.1"}]), None, AuthResult.NONE, AuthResult.NONE, "no list's answer", id="lying"
         ),
         pytest.param(
-            Everything([{"A": "127.0.0.2"}, {"DELAY": 0.2}]), None, AuthResult.NONE, AuthResult.NONE,
+            Everything([{"A": "127.0.0.2"}, {"DELAY": 0.05}]), None, AuthResult.NONE, AuthResult.NONE,
             "lists everything", id="slow",
         ),
     ],
