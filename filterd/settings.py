@@ -69,7 +69,7 @@ class Networks(tuple[Network, ...]):
     __slots__ = ()
 
     def hold(self, address: str | None) -> bool:
-        if not address:
+        if not address or not self:
             return False
         try:
             ip = ip_address(address)

@@ -33,11 +33,20 @@ _OF_SESSION = frozenset((Command.CONNECT, Command.HELO))
 class Client:
     """One client, and what is known about its session and its open mail."""
 
-    def __init__(self) -> None:
-        self.connect: Connect | None = None
+    def __init__(self, connect: Connect | None = None) -> None:
+        """`connect`: None until the mail server says who it is."""
+        self.address = connect.address if connect else None
         self.helo = ""
+        self._name = connect.name if connect else ""
+        self._ourselves = self.address is not None and ip_address(self.address).is_loopback
         self._session: dict[str, str] = {}
         self._mail: dict[str, str] = {}
+
+    def arrived(self, connect: Connect) -> Client:
+        """The client that `connect` tells about, with the macros that came before it."""
+        client = Client(connect)
+        client._session = self._session
+        return client
 
     def learn(self, command: int, macros: Mapping[str, str]) -> None:
         """Macros that go with a command."""
@@ -50,13 +59,9 @@ class Client:
     @property
     def origin(self) -> Origin:
         """The host that the mail comes from; with no source when it is this machine."""
-        helo = self.helo or None
-        address = self._address
-        if address is None:
-            return Origin(None, None, helo, Source.MILTER)
-        if ip_address(address).is_loopback:
+        if self._ourselves:
             return Origin()
-        return Origin(address, self._name, helo, Source.MILTER)
+        return Origin(self.address, self._verified_name, self.helo or None, Source.MILTER)
 
     @property
     def user(self) -> str | None:
@@ -73,17 +78,13 @@ class Client:
 
     def direction(self, site: Site, domains: Iterable[str]) -> Direction:
         """`domains`: of the recipients, in lower case."""
-        return site.direction(domains, from_us=bool(self.user) or site.internal.hold(self._address))
+        return site.direction(domains, from_us=bool(self.user) or site.internal.hold(self.address))
 
     @property
-    def _address(self) -> str | None:
-        return self.connect.address if self.connect else None
-
-    @property
-    def _name(self) -> str | None:
-        """The reverse name, when the mail server verified it."""
-        name = self.connect.name if self.connect else ""
-        verified = self._macro(_CONNECT) in (None, "OK")
+    def _verified_name(self) -> str | None:
+        """The reverse name, when there is an address and the mail server verified the name."""
+        name = self._name
+        verified = self.address is not None and self._macro(_CONNECT) in (None, "OK")
         return name if verified and name not in ("", "unknown") and not name.startswith("[") else None
 
     def _macro(self, name: str) -> str | None:

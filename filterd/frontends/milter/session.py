@@ -46,7 +46,7 @@ _SILENT = {
     Command.DATA: Step.SILENT_DATA,
     Command.UNKNOWN: Step.SILENT_UNKNOWN,
 }
-_WANTED = Step(sum(_SILENT.values())) | Step.NO_DATA | Step.NO_UNKNOWN | Step.LEADING_SPACE
+_WANTED = sum(_SILENT.values()) | Step.NO_DATA | Step.NO_UNKNOWN | Step.LEADING_SPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,9 @@ class Session:
         self._traffic = traffic
         self._say = say
         self._gone = gone
-        self._steps: Step | None = None  # None: nothing is agreed on yet
+        self.agreed = False  # is the negotiation over?
+        self._silent: frozenset[int] = frozenset()  # commands that get no answer
+        self._leading_space = False
         self._client = Client()
         self._mail: _Mail | None = None
         self.ended: str | None = None  # "" is a farewell, else what was wrong
@@ -148,11 +150,6 @@ class Session:
         }
 
     @property
-    def agreed(self) -> bool:
-        """Is the negotiation over?"""
-        return self._steps is not None
-
-    @property
     def within_mail(self) -> bool:
         return self._mail is not None
 
@@ -161,7 +158,7 @@ class Session:
         verb = self._verbs.get(packet.command)
         if verb is None:
             return self._refuse(f"command {packet.command:#x}")
-        if self._steps is None and packet.command not in (Command.NEGOTIATE, Command.QUIT):
+        if not self.agreed and packet.command not in (Command.NEGOTIATE, Command.QUIT):
             return self._refuse("no negotiation")
         return await verb(packet.data)
 
@@ -178,11 +175,13 @@ class Session:
             return self._refuse("negotiation")
         if offer.version < wire.OLDEST or offer.actions & _NEEDED != _NEEDED:
             return self._refuse(f"version {offer.version} with actions {offer.actions:#x} is not enough")
-        self._steps = _WANTED & Step(offer.steps)
+        steps = _WANTED & offer.steps
+        self.agreed = True
+        self._silent = frozenset(command for command, step in _SILENT.items() if step & steps)
+        self._leading_space = bool(steps & Step.LEADING_SPACE)
         settable = offer.actions & Action.SET_MACROS
-        actions = _NEEDED | Action(settable)
         version = min(offer.version, wire.VERSION)
-        return wire.negotiate(version, actions, self._steps, WANTED if settable else {})
+        return wire.negotiate(version, _NEEDED | settable, steps, WANTED if settable else {})
 
     async def _macro(self, data: bytes) -> bytes:
         macros = wire.parse_macros(data)
@@ -193,9 +192,10 @@ class Session:
         return b""
 
     async def _connect(self, data: bytes) -> bytes:
-        self._client.connect = wire.parse_connect(data)
-        if self._client.connect is None:
+        connect = wire.parse_connect(data)
+        if connect is None:
             return self._refuse("connect")
+        self._client = self._client.arrived(connect)
         return await self._screened(self._envelope(self._door(), new_id()))
 
     async def _helo(self, data: bytes) -> bytes:
@@ -243,7 +243,7 @@ class Session:
         name, value = strings
         if b"\n" in value:  # folds come as LF, or as CRLF
             value = value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        mail.write(b"%b%b%b\r\n" % (name, b":" if self._has(Step.LEADING_SPACE) else b": ", value))
+        mail.write(b"%b%b%b\r\n" % (name, b":" if self._leading_space else b": ", value))
         return self._unless_silent(Command.HEADER)
 
     async def _end_of_header(self, data: bytes) -> bytes:
@@ -306,7 +306,7 @@ class Session:
         if isinstance(done, Reply) or not done.reply.ok:
             return wire.reply_code(done if isinstance(done, Reply) else done.reply)
         copies = work.outcome.copies if work.outcome else ()
-        return render(done.record.decisions, copies, mail.named, leading_space=self._has(Step.LEADING_SPACE))
+        return render(done.record.decisions, copies, mail.named, leading_space=self._leading_space)
 
     async def _show_life(self, seconds: float) -> None:
         """Keep the mail server waiting."""
@@ -334,11 +334,8 @@ class Session:
         self.ended = what
         return b""
 
-    def _has(self, step: Step) -> bool:
-        return self._steps is not None and step in self._steps
-
     def _unless_silent(self, command: Command) -> bytes:
-        return b"" if self._has(_SILENT[command]) else wire.CONTINUE
+        return b"" if command in self._silent else wire.CONTINUE
 
     def _envelope(self, door: Door, id: str, mail: _Mail | None = None, asked: Recipient | None = None) -> Envelope:
         """All that is known. `asked`: about this recipient alone."""

@@ -44,7 +44,7 @@ class Command(enum.IntEnum):
     UNKNOWN = ord("U")
 
 
-class Action(enum.IntFlag):
+class Action(enum.IntEnum):
     """What a milter may ask for at the end of a message."""
 
     ADD_HEADERS = 0x01
@@ -53,7 +53,7 @@ class Action(enum.IntFlag):
     SET_MACROS = 0x100
 
 
-class Step(enum.IntFlag):
+class Step(enum.IntEnum):
     """What is left out of the dialogue, and how it is held."""
 
     NO_UNKNOWN = 0x100
@@ -129,20 +129,20 @@ class Packets:
 
     def take(self) -> Packet | Malformed | None:
         """The next packet; None when it is not there yet."""
-        start, left = self._at + _LENGTH.size, len(self)
-        if left < _LENGTH.size:
+        buffer, start = self._buffer, self._at + 4
+        if len(buffer) < start:
             return None
-        (length,) = _LENGTH.unpack_from(self._buffer, self._at)
+        (length,) = _LENGTH.unpack_from(buffer, self._at)
         if not 0 < length <= LONGEST:
             return Malformed(f"a packet of {length} octets")
-        if left < _LENGTH.size + length:
+        end = start + length
+        if len(buffer) < end:
             return None
-        with memoryview(self._buffer) as view:
-            packet = Packet(view[start], bytes(view[start + 1 : start + length]))
-        self._at = start + length
-        if self._at == len(self._buffer):
-            self._buffer.clear()
-            self._at = 0
+        packet = Packet(buffer[start], bytes(buffer[start + 1 : end]))
+        if end == len(buffer):
+            buffer.clear()
+            end = 0
+        self._at = end
         return packet
 
 
@@ -194,7 +194,7 @@ DISCARD = packet(b"d")
 PROGRESS = packet(b"p")
 
 
-def negotiate(version: int, actions: Action, steps: Step, macros: dict[Stage, str]) -> bytes:
+def negotiate(version: int, actions: int, steps: int, macros: dict[Stage, str]) -> bytes:
     """Our half of the negotiation. `macros`: the names that we want, by stage, instead of the usual ones."""
     lists = (_LENGTH.pack(stage) + names.encode("ascii") + b"\0" for stage, names in macros.items())
     return packet(b"O", _OFFER.pack(version, actions, steps) + b"".join(lists))
