@@ -106,8 +106,10 @@ class _Kept(Value):
 class SiteModel:
     """Learns with `learn` and `forget`; says with `log_odds`. One thread at a time."""
 
-    def __init__(self, replay: int = REPLAY) -> None:
+    def __init__(self, replay: int = REPLAY, base_weight: float | None = None) -> None:
+        """`base_weight`: what the base model counts, whatever its record here."""
         self.replay = replay
+        self._fixed = base_weight
         self._kept: dict[str, _Kept] = {}
         self._classes: dict[bool, list[str]] = {False: [], True: []}
         self._reset()
@@ -138,6 +140,8 @@ class SiteModel:
     @property
     def base_weight(self) -> float:
         """What the base model counts here: what its record on this site's labels earns it, and less with each."""
+        if self._fixed is not None:
+            return self._fixed
         if not self._kept:
             return 1.0
         likely = np.exp(self._belief - self._belief.max())

@@ -47,7 +47,7 @@ def command(
         if not stored and not taken:
             raise Fail("there are no labels: give --spam, --ham or --index, or teach with filterd learn")
         versions, live = Versions(settings.state), open_live(settings.state)
-        trained = train(stored, [(one.example, one.spam) for one in taken], live, _step)
+        trained = train(stored, [(one.example, one.spam) for one in taken], live, settings.learn.fixed_base, _step)
         used = not dry_run and (force or not trained.objection)
         version = keep(versions, trained, base, live.id if live is not None and live.taught else "")
         if used:

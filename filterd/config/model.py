@@ -93,9 +93,6 @@ class LearnSettings(LearningLimits):
         description="Report addresses and what is reported there: `spam@example.org: spam`. Only from "
         "authenticated or internal senders; such mail ends here.",
     )
-    base_weight: float | Literal["auto"] = Field(
-        "auto", description="How much the shipped model counts beside the site's own; auto lets it fade."
-    )
 
 
 class Limits(SmtpLimits, WorkLimits):

@@ -66,7 +66,7 @@ class SiteLearner:
         self._live = live
         self._versions = versions
         self._limits = limits
-        self.model = SiteModel()
+        self.model = SiteModel(base_weight=limits.fixed_base)
         self._alike: Counter[int] = Counter()
         self._load()
 
@@ -120,7 +120,7 @@ class SiteLearner:
     def use(self, version: str) -> Result:
         """Take over a version; labels that it does not know stay stored, and are learnt again with the next one."""
         arrays = self._versions.arrays(version)
-        self.model = SiteModel()
+        self.model = SiteModel(base_weight=self._limits.fixed_base)
         self._fill(learn=False)
         self.model.resume(arrays["weights"], arrays["squares"], arrays["rest"])
         self._live.publish(self.model, self._store.labels.counts().newest, version)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from filterd.settings import Settings, Size
 
 
 class LearningLimits(Settings):
+    base_weight: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(
+        "auto",
+        description="How much the shipped model counts beside the site's own, 0 to 1; auto lets it fade with labels.",
+    )
     per_reporter: int = Field(
         200, ge=1, description="Labels that one person may give in a day. The postmaster's own have no bound."
     )
@@ -20,3 +26,8 @@ class LearningLimits(Settings):
     labels: int = Field(
         50_000, ge=1_000, description="The newest labels that the model is made from; each takes 10 kB of memory."
     )
+
+    @property
+    def fixed_base(self) -> float | None:
+        """The base model's weight, when it was fixed."""
+        return None if self.base_weight == "auto" else float(self.base_weight)

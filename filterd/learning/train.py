@@ -61,18 +61,22 @@ def train(
     stored: Sequence[Kept],
     fresh: Sequence[tuple[Example, bool]],
     live: Live | None,
+    base_weight: float | None = None,
     step: Callable[[str], None] = lambda what: None,
 ) -> Trained:
-    """Learn `stored` and then `fresh`, of which the last label of a message counts."""
+    """Learn `stored` and then `fresh`, of which the last label of a message counts.
+
+    `base_weight` fixes what the base model counts; `step` hears what is being done.
+    """
     latest = {example.digest: spam for example, spam in fresh}
     kept = [one for one in stored if one[0].digest not in latest]
     step("what each new message would have been taken for")
     added = _one_by_one(kept, fresh, latest)
     everything = kept + added
     step("the gate")
-    candidate, current = _gate(kept, added, live)
+    candidate, current = _gate(kept, added, live, base_weight)
     step("everything again")
-    model = SiteModel()
+    model = SiteModel(base_weight=base_weight)
     model.restore(everything)
     return Trained(model, added, candidate, current, _objection(candidate, current))
 
@@ -130,9 +134,11 @@ def put(store: Store, trained: Trained, raw: Mapping[str, bytes], quota: int, by
         store.labels.put(labels[start : start + _AT_ONCE], quota)
 
 
-def _one_by_one(kept: Sequence[Kept], fresh: Sequence[tuple[Example, bool]], latest: dict[str, bool]) -> list[Kept]:
+def _one_by_one(
+    kept: Sequence[Kept], fresh: Sequence[tuple[Example, bool]], latest: dict[str, bool], base_weight: float | None
+) -> list[Kept]:
     """Each new label with what a model said that knew only those before it."""
-    site = SiteModel()
+    site = SiteModel(base_weight=base_weight)
     site.restore(kept)
     added: dict[str, Kept] = {}
     for example, _ in fresh:
@@ -143,7 +149,9 @@ def _one_by_one(kept: Sequence[Kept], fresh: Sequence[tuple[Example, bool]], lat
     return list(added.values())
 
 
-def _gate(kept: Sequence[Kept], added: Sequence[Kept], live: Live | None) -> tuple[Measured | None, Measured | None]:
+def _gate(
+    kept: Sequence[Kept], added: Sequence[Kept], live: Live | None, base_weight: float | None
+) -> tuple[Measured | None, Measured | None]:
     """Both models on the newest labels that were stored; where these are too few, on the newest of all."""
     rest, held = _held_out(kept)
     if held:
@@ -153,7 +161,7 @@ def _gate(kept: Sequence[Kept], added: Sequence[Kept], live: Live | None) -> tup
     if not held:
         return None, None
     labels = [spam for _, spam, _ in held]
-    site = SiteModel()
+    site = SiteModel(base_weight=base_weight)
     site.restore(rest)
     candidate = measured(labels, [site.score(example) for example, _, _ in held])
     stored = {example.digest for example, _, _ in kept}

@@ -186,3 +186,10 @@ def test_the_digest_knows_copies_and_tells_messages_apart() -> None:
 
 def test_likeness_of_nothing() -> None:
     assert likeness(np.empty(0, dtype=np.uint32)) == ()
+
+
+def test_the_base_models_weight_can_be_fixed(tmp_path: Path, store: Store) -> None:
+    with open_learner(tmp_path, store, BASE, LearningLimits(base_weight=0.5)) as learner:
+        teach(learner, 30)
+        assert learner.model.base_weight == 0.5
+    assert Live(tmp_path / "site").base_weight == 0.5
