@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 from pydantic import Field, model_validator
 
+from filterd.access import AccessList, Entry, chosen
 from filterd.decision import Action, Decision, Reason, Thresholds
 from filterd.findings import hundredths
 from filterd.mail.envelope import Direction, Envelope, Recipient
@@ -71,6 +73,11 @@ class Policies(Settings):
     thresholds: ThresholdSettings = ThresholdSettings()
     policies: tuple[PolicySettings, ...] = ()
     enforce: bool = True
+    access: tuple[str, ...] = ()  # lines of `filterd.access`
+
+    @cached_property
+    def access_list(self) -> AccessList:
+        return AccessList(self.access)
 
     def covering(self, envelope: Envelope, recipient: Recipient) -> PolicySettings | None:
         """The first policy that covers `recipient`; None when the site's defaults apply."""
@@ -78,13 +85,23 @@ class Policies(Settings):
 
 
 def decide(
-    verdict: Verdict, envelope: Envelope, policies: Policies, *, enforce: bool = True, wish: Wish | None = None
+    verdict: Verdict,
+    envelope: Envelope,
+    policies: Policies,
+    *,
+    enforce: bool = True,
+    wish: Wish | None = None,
+    access: Sequence[Entry] = (),
 ) -> tuple[Decision, ...]:
     """One decision per recipient, in the envelope's order. `enforce` is the listener's own switch.
 
-    `wish` is followed where it is stricter than the score, and where no rule forces an action.
+    Where no rule forces an action, the entry of `access` that is for the recipient decides, and else the score;
+    `wish` is followed where it is stricter than the score.
     """
-    return tuple(_decide(verdict, envelope, recipient, policies, enforce, wish) for recipient in envelope.recipients)
+    return tuple(
+        _decide(verdict, envelope, recipient, policies, enforce, wish, chosen(access, recipient))
+        for recipient in envelope.recipients
+    )
 
 
 def accept_all(envelope: Envelope, reason: Reason, text: str) -> tuple[Decision, ...]:
@@ -107,12 +124,20 @@ def bypassed(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
 
 
 def _decide(
-    verdict: Verdict, envelope: Envelope, recipient: Recipient, policies: Policies, enforce: bool, wish: Wish | None
+    verdict: Verdict,
+    envelope: Envelope,
+    recipient: Recipient,
+    policies: Policies,
+    enforce: bool,
+    wish: Wish | None,
+    entry: Entry | None,
 ) -> Decision:
     policy = policies.covering(envelope, recipient)
     thresholds = (policy.thresholds if policy else policies.thresholds).value
     action, reason, text, reply = _judged(verdict, thresholds)
-    if wish is not None and verdict.forced is None and _prevails(wish.action, action):
+    if entry is not None and verdict.forced is None:
+        action, reason, text, reply = _listed(entry)
+    elif wish is not None and verdict.forced is None and _prevails(wish.action, action):
         action, reason, text, reply = wish.action, wish.reason, wish.text, wish.reply
     if action is Action.REJECT and recipient.address.partition("@")[0].lower() in ROLES:
         action, reason = Action.QUARANTINE, Reason.ROLE_ADDRESS
@@ -141,6 +166,14 @@ def _decide(
 def _prevails(wished: Action, action: Action) -> bool:
     """A wish never weakens, and mail is not asked to come again only to be kept from its reader."""
     return action.delivers if wished is Action.DEFER else wished.strictness > action.strictness
+
+
+def _listed(entry: Entry) -> tuple[Action, Reason, str, str | None]:
+    comment = f" ({entry.comment})" if entry.comment else ""
+    text = f"The access list says `{entry.text}`{comment}."
+    if entry.allows:
+        return Action.ACCEPT, Reason.POLICY, text, None
+    return Action.REJECT, Reason.POLICY, text, "Refused: mail from this sender is not accepted here"
 
 
 _PAST = {

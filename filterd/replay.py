@@ -98,7 +98,8 @@ class Side:
 
     def decided(self, record: Record) -> tuple[Decision, ...]:
         """What this side does about a mail that was judged so."""
-        return decide(record.verdict, record.envelope, self.policies, wish=wish_of(record, self.wishes))
+        wish, access = wish_of(record, self.wishes), self.policies.access_list.holding(record)
+        return decide(record.verdict, record.envelope, self.policies, wish=wish, access=access)
 
     def _asks_model(self, record: Record) -> bool:
         return self.model and self.judge.model is not None and record.opinion.model != self.judge.model.id

@@ -175,7 +175,10 @@ class Engine:
             if released := await self._released(examination):
                 return released
             wish = wish_of(examination.record, examination.generation.wishes)
-            decisions = decide(examination.record.verdict, envelope, policies, enforce=enforce, wish=wish)
+            access = policies.access_list.holding(examination.record)
+            decisions = decide(
+                examination.record.verdict, envelope, policies, enforce=enforce, wish=wish, access=access
+            )
         except Blamed as error:
             examination.error = f"{examination.stage}: {error}"
             text = "It ended the processes that tried to read it, and is kept unread."

@@ -1,0 +1,175 @@
+"""Access: whose mail always passes and whose never does, by the site's own list. Pure.
+
+In: lines, and what is known of a mail when it has been judged. Out: for each recipient the entry that holds, or None.
+One line is one entry; a line that is none is a ValueError with one sentence.
+
+    allow news@shop.example for ann@example.org until 2026-12-31  # until the contract ends
+    deny  bad.example
+
+An entry names an address, a domain with all below it, or a network. Names that somebody only claims are enough to deny
+and never enough to allow: there the author's domain must vouch for the mail (aligned DKIM or SPF), or that of the
+envelope sender, on mail that does not fail DMARC. A network is the client's own address.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from filterd.authentication import Authentication, AuthResult
+from filterd.mail.address import parse_addresses
+from filterd.mail.domains import registrable, to_ascii
+from filterd.mail.envelope import Recipient, domain_of
+from filterd.record import Record
+from filterd.settings import Network, Networks, parse_network
+
+_BATV = re.compile(r"prvs=[0-9a-z]{6,}=", re.IGNORECASE)
+_COUNTED = re.compile(r"[0-9]+(?:[-.][0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line. `whom` is lower case: an address, a domain, or empty where there is a network."""
+
+    allows: bool
+    whom: str
+    network: Network | None = None
+    recipient: str = ""  # an address or a domain of ours; "" is everybody
+    until: datetime.date | None = None  # its last day, UTC
+    comment: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{'allow' if self.allows else 'deny'} {self.network or self.whom}"
+
+    def covers(self, recipient: Recipient) -> bool:
+        mine = self.recipient
+        return not mine or mine == recipient.address.lower() or ("@" not in mine and mine == recipient.domain)
+
+    @property
+    def rank(self) -> tuple[int, int, bool]:
+        """Of entries that hold, the highest decides: whom it is for, how narrow it is, and deny before allow."""
+        whose = 2 if "@" in self.recipient else 1 if self.recipient else 0
+        width = 0 if self.network is not None else 1_000 if "@" in self.whom else 1 + self.whom.count(".")
+        return whose, width, not self.allows
+
+
+def parse_entry(line: str) -> Entry:
+    """The entry of a line; raises ValueError."""
+    said, _, comment = line.partition("#")
+    words = said.split()
+    if len(words) < 2 or words[0].lower() not in ("allow", "deny") or len(words) % 2:
+        raise ValueError(
+            f"{said.strip()!r}: an entry is `allow WHOM` or `deny WHOM`, then `for RECIPIENT`, `until DATE`"
+        )
+    options = dict(zip((word.lower() for word in words[2::2]), words[3::2], strict=True))
+    if unknown := options.keys() - {"for", "until"}:
+        raise ValueError(f"{said.strip()!r}: {min(unknown)!r} is neither for nor until")
+    try:
+        until = datetime.date.fromisoformat(options["until"]) if "until" in options else None
+    except ValueError:
+        raise ValueError(f"{said.strip()!r}: until takes a date, as 2026-12-31") from None
+    network = _network(words[1])
+    return Entry(
+        allows=words[0].lower() == "allow",
+        whom="" if network is not None else _name(words[1]),
+        network=network,
+        recipient=_name(options["for"]) if "for" in options else "",
+        until=until,
+        comment=comment.strip(),
+    )
+
+
+def _network(word: str) -> Network | None:
+    try:
+        return parse_network(word)
+    except ValueError:
+        return None
+
+
+def _name(word: str) -> str:
+    """An address, or a domain without its @, in comparable form."""
+    local, _, host = word.lower().rpartition("@")
+    domain = to_ascii(host.removeprefix("*."))
+    if domain is None or "." not in domain:
+        raise ValueError(f"{word!r} is neither an address, nor a domain, nor a network")
+    return f"{local}@{domain}" if local else domain
+
+
+class AccessList:
+    """The entries, found by what they name."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.entries = tuple(parse_entry(line) for line in lines if line.partition("#")[0].strip())
+        self._names: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            self._names.setdefault(entry.whom, []).append(entry)
+        self._networks = self._names.pop("", [])
+
+    def holding(self, record: Record) -> tuple[Entry, ...]:
+        """Every entry that holds for this mail, whoever it is for."""
+        if not self.entries:
+            return ()
+        today = record.envelope.received_at.astimezone(datetime.UTC).date()
+        authors = [box.address.lower() for box in parse_addresses(record.outline.from_).mailboxes]
+        sender = record.envelope.sender.lower()
+        claimed = [*authors, *forms(sender)]
+        vouched = _vouched(record.auth, authors, sender)
+        held = [entry for name in _names(claimed) for entry in self._names.get(name, ()) if not entry.allows]
+        held += [entry for name in _names(vouched) for entry in self._names.get(name, ()) if entry.allows]
+        held += [entry for entry in self._networks if _within(record.origin.address, entry)]
+        return tuple(entry for entry in held if entry.until is None or today <= entry.until)
+
+
+def chosen(holding: Sequence[Entry], recipient: Recipient) -> Entry | None:
+    """The entry that decides for this recipient."""
+    return max((entry for entry in holding if entry.covers(recipient)), key=lambda one: one.rank, default=None)
+
+
+def forms(sender: str) -> list[str]:
+    """An envelope sender as it came, and the addresses that it may be a variable form of.
+
+    `news+ann=example.org@x`, `news-17-ann=example.org@x` (VERP), `news-2026-3@x` and `prvs=0123456789=news@x` (BATV)
+    are all forms of `news@x`.
+    """
+    local, at, domain = sender.rpartition("@")
+    if not at:
+        return []
+    bare = _BATV.sub("", local, count=1) if _BATV.match(local) else local
+    cuts = [place for place, mark in enumerate(bare) if place and mark in "+-" and _varies(bare[place:])]
+    return list(dict.fromkeys(f"{one}@{domain}" for one in (local, bare, *(bare[:place] for place in cuts))))
+
+
+def _varies(rest: str) -> bool:
+    """Is that the part of a local part that differs from mail to mail?"""
+    return rest.startswith("+") or "=" in rest or bool(_COUNTED.fullmatch(rest[1:]))
+
+
+def _vouched(auth: Authentication, authors: Sequence[str], sender: str) -> list[str]:
+    """The addresses that a domain with a passing DKIM signature or SPF stands for."""
+    if auth.dmarc.result is AuthResult.FAIL:
+        return []
+    domains = {registrable(domain) or domain for domain in auth.domains}
+    found = [one for one in authors if len(authors) == 1 and (registrable(domain_of(one)) in domains)]
+    if registrable(domain_of(sender)) in domains:
+        found += forms(sender)
+    return found
+
+
+def _names(addresses: Iterable[str]) -> Iterator[str]:
+    """What an entry may call any of these: each address, its domain, and every domain above that; each once."""
+    seen: set[str] = set()
+    for address in addresses:
+        names = [address]
+        rest = to_ascii(domain_of(address)) or ""
+        while rest:
+            names.append(rest)
+            rest = rest.partition(".")[2]
+        yield from (name for name in names if name not in seen)
+        seen.update(names)
+
+
+def _within(address: str | None, entry: Entry) -> bool:
+    return entry.network is not None and Networks([entry.network]).hold(address)
