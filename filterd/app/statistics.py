@@ -100,11 +100,10 @@ class Statistics:
 
 
 def _known(loaded: Loaded) -> list[dict[str, Any]]:
-    ruleset = Ruleset.load(loaded.config.rules, builtin_symbols())
+    declared = builtin_symbols(loaded.config.site)
+    ruleset = Ruleset.load(loaded.config.rules, declared)
     listed = []
-    for symbol in sorted(
-        {one.name: one for one in (*builtin_symbols(), *ruleset.symbols)}.values(), key=lambda s: s.name
-    ):
+    for symbol in sorted({one.name: one for one in (*declared, *ruleset.symbols)}.values(), key=lambda s: s.name):
         points = ruleset.weight(symbol.name)
         listed.append(
             {

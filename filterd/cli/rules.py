@@ -41,21 +41,26 @@ def _settings(config: Path | None, paths: list[Path] | None) -> tuple[RulesSetti
     return settings, 5.0 if tag is None else tag
 
 
+def _declared(config: Path | None) -> tuple[Symbol, ...]:
+    """What code and the site's lists declare."""
+    return builtin_symbols(read_config(config).site)
+
+
 def _ruleset(config: Path | None, paths: list[Path] | None = None) -> Ruleset:
-    return Ruleset.load(_settings(config, paths)[0], builtin_symbols())
+    return Ruleset.load(_settings(config, paths)[0], _declared(config))
 
 
 @app.command()
 def lint(paths: PathsArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Find what is wrong or doubtful, each with file and line; exit code 2 when anything is."""
     settings, tag = _settings(config, paths)
-    problems = find_problems(settings, builtin_symbols(), tag)
+    problems = find_problems(settings, _declared(config), tag)
     if as_json:
         print_json([_problem(problem) for problem in problems])
         raise typer.Exit(2 if problems else 0)
     if problems:
         raise Fail("\n".join(map(str, problems)))
-    sys.stdout.write(f"{len(Ruleset.load(settings, builtin_symbols()).rules)} rules: good\n")
+    sys.stdout.write(f"{len(Ruleset.load(settings, _declared(config)).rules)} rules: good\n")
 
 
 @app.command("test")

@@ -133,3 +133,19 @@ def test_the_command_shows_the_hops(tmp_path: Path, capsys: pytest.CaptureFixtur
         main(["doctor", "-c", str(path), "--message", str(tmp_path / "mail.eml"), "--peer", "10.0.0.1"])
     assert exit_.value.code == 0
     assert capsys.readouterr().out.endswith("client: 203.0.113.5\n")
+
+
+def test_rules_may_speak_of_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "own.yaml").write_text(
+        "- name: LISTED_AND_LATE\n  about: A list knows it, and its date is in the past.\n  score: 1.0\n"
+        "  when: {all: [{found: LIST_BL}, {found: DATE_IN_PAST}]}\n"
+    )
+    path = config_file(tmp_path, lists=[{"name": "bl", "zone": "bl.test"}])
+    with pytest.raises(SystemExit):
+        main(["rules", "lint", "-c", str(path), str(rules)])
+    assert "unknown" not in capsys.readouterr().err
+    with pytest.raises(SystemExit) as exit_:
+        main(["rules", "show", "-c", str(path), "LIST_BL"])
+    assert exit_.value.code == 0
