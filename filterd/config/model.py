@@ -12,11 +12,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from filterd.access import parse_entry
 from filterd.checks.impersonation import ProtectSettings
 from filterd.checks.lists import ListSettings
 from filterd.checks.senders import SenderSettings
 from filterd.checks.site import SiteSettings
 from filterd.classifier import ModelSettings
+from filterd.engine.rates import RateSettings
 from filterd.engine.settings import EngineSettings, OnError, WorkLimits
 from filterd.frontends.settings import AnyListener
 from filterd.frontends.smtp.settings import BareNewline, SmtpLimits
@@ -99,6 +101,27 @@ class Limits(SmtpLimits, WorkLimits):
     """Bounds on what clients and messages may cost."""
 
 
+def _lines(value: Any) -> Any:
+    """The lines of a file for its name."""
+    if not isinstance(value, str):
+        return value
+    path = Path(value)
+    if not path.is_absolute():
+        raise ValueError(f"{value} is neither a list of entries nor the absolute name of a file")
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ValueError(f"{path} cannot be read: {why}") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            if line.partition("#")[0].strip():
+                parse_entry(line)
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: {error}") from error
+    return lines
+
+
 class Config(Settings):
     """All of it. `docs/configuration.md` is made from these descriptions."""
 
@@ -129,6 +152,9 @@ class Config(Settings):
     )
     senders: SenderSettings = Field(SenderSettings(), description="What is remembered of who wrote to us.")
     protect: ProtectSettings = Field(ProtectSettings(), description="Who is imitated to our users.")
+    rates: tuple[RateSettings, ...] = Field(
+        (), description="How much mail one address, network, sender, user or recipient may bring; none by default."
+    )
     dmarc: DmarcSettings = Field(DmarcSettings(), description="What is done about mail that fails DMARC.")
     greylist: GreylistSettings = Field(GreylistSettings(), description="A second try is asked of suspicious strangers.")
     thresholds: ThresholdSettings = Field(ThresholdSettings(), description="What a score leads to.")
@@ -138,6 +164,12 @@ class Config(Settings):
     policies: tuple[PolicySettings, ...] = Field(
         (),
         description="Exceptions by recipient, domain, direction or listener; the first that covers applies.",
+    )
+    access: Annotated[tuple[str, ...], BeforeValidator(_lines)] = Field(
+        (),
+        description="Whose mail always passes and whose is always refused: a list of entries, or the absolute name of "
+        "a file with one on each line. `allow news@shop.example for ann@example.org until 2026-12-31`, "
+        "`deny bad.example`. See docs/access.md.",
     )
     rules: SiteRulesSettings = Field(SiteRulesSettings(), description="Which rules there are, and what they weigh.")
     model: ModelSettings = Field(ModelSettings(), description="The trained classifier.")
@@ -171,6 +203,14 @@ class Config(Settings):
             raise ValueError(f"two lists make the symbol {twice}")
         return lists
 
+    @field_validator("access")
+    @classmethod
+    def _access(cls, lines: tuple[str, ...]) -> tuple[str, ...]:
+        for line in lines:
+            if line.partition("#")[0].strip():
+                parse_entry(line)
+        return lines
+
     @field_validator("state", "database", mode="before")
     @classmethod
     def _not_empty(cls, value: Any) -> Any:
@@ -190,7 +230,7 @@ class Config(Settings):
 
     @property
     def all_policies(self) -> Policies:
-        return Policies(thresholds=self.thresholds, policies=self.policies, enforce=self.enforce)
+        return Policies(thresholds=self.thresholds, policies=self.policies, enforce=self.enforce, access=self.access)
 
     @property
     def engine(self) -> EngineSettings:
