@@ -13,6 +13,7 @@ from filterd.engine.engine import Ask, Generation, Judges, ask_nobody
 from filterd.engine.inline import InlinePool
 from filterd.engine.loading import load_judge
 from filterd.engine.pool import Pool, default_size
+from filterd.engine.rates import Rates
 from filterd.engine.wire import Setup
 from filterd.wishes import Wishes
 
@@ -55,5 +56,6 @@ def _generation(loaded: Loaded, judges: Judges, ask: Ask) -> Generation:
         judges=judges,
         ask=ask,
         settings=config.engine,
+        rates=Rates(config.rates),
         wishes=Wishes(dmarc=config.dmarc, greylist=config.greylist),
     )

@@ -20,6 +20,7 @@ from filterd.engine.budget import Budget, OverBudget
 from filterd.engine.fulfil import Fulfiller, Keeper
 from filterd.engine.outcome import Delivery, Fulfilment, Outcome
 from filterd.engine.pool import Blamed, NoWorker, PoolError
+from filterd.engine.rates import Rates
 from filterd.engine.settings import EngineSettings, OnError
 from filterd.engine.wire import Inspected, Judged, Ready
 from filterd.facts import NOTHING, Facts, Questions
@@ -76,6 +77,7 @@ class Generation:
     ask: Ask
     settings: EngineSettings = EngineSettings()
     wishes: Wishes = Wishes()
+    rates: Rates = field(default_factory=lambda: Rates(()))
     users: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -137,7 +139,7 @@ class Engine:
         """An early answer before any data; None is no news. Refuses work that could only wait in vain."""
         if self._budget.waiting > CROWD or self._generation.judges.delay > PATIENCE:
             return Reply(451, "Too much mail at the moment, try again later", "4.3.2")
-        return None
+        return self._generation.rates.take(envelope)
 
     async def examine(self, envelope: Envelope, raw: bytes | memoryview, *, enforce: bool = True) -> Outcome:
         """The decisions about a mail, and the copies that they make. `enforce` is the listener's own switch."""
