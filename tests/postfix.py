@@ -15,6 +15,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -128,13 +129,21 @@ class Postfix:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(subprocess.CalledProcessError):
+        try:
             self._run("stop")
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            self._kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, verb: str) -> None:
         command = [str(self._program), "-c", str(self.folder / "etc"), verb]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    def _kill(self) -> None:
+        """End the master that would not stop, and with it its children."""
+        for pid_file in self.folder.glob("**/pid/master.pid"):
+            with contextlib.suppress(OSError, ValueError):
+                os.killpg(os.getpgid(int(pid_file.read_text())), signal.SIGKILL)
 
     def _until_it_listens(self) -> None:
         ends = time.monotonic() + 20
