@@ -17,13 +17,14 @@ import datetime
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 from filterd.authentication import Authentication, AuthResult
 from filterd.mail.address import parse_addresses
 from filterd.mail.domains import registrable, to_ascii
 from filterd.mail.envelope import Recipient, domain_of
 from filterd.record import Record
-from filterd.settings import Network, Networks, parse_network
+from filterd.settings import Network, parse_network
 
 _BATV = re.compile(r"prvs=[0-9a-z]{6,}=", re.IGNORECASE)
 _COUNTED = re.compile(r"[0-9]+(?:[-.][0-9]+)*")
@@ -104,9 +105,13 @@ class AccessList:
     def __init__(self, lines: Iterable[str]) -> None:
         self.entries = tuple(parse_entry(line) for line in lines if line.partition("#")[0].strip())
         self._names: dict[str, list[Entry]] = {}
+        self._networks: dict[Network, list[Entry]] = {}
         for entry in self.entries:
-            self._names.setdefault(entry.whom, []).append(entry)
-        self._networks = self._names.pop("", [])
+            if entry.network is not None:
+                self._networks.setdefault(entry.network, []).append(entry)
+            else:
+                self._names.setdefault(entry.whom, []).append(entry)
+        self._widths = {(network.version, network.prefixlen) for network in self._networks}
 
     def holding(self, record: Record) -> tuple[Entry, ...]:
         """Every entry that holds for this mail, whoever it is for."""
@@ -119,8 +124,19 @@ class AccessList:
         vouched = _vouched(record.auth, authors, sender)
         held = [entry for name in _names(claimed) for entry in self._names.get(name, ()) if not entry.allows]
         held += [entry for name in _names(vouched) for entry in self._names.get(name, ()) if entry.allows]
-        held += [entry for entry in self._networks if _within(record.origin.address, entry)]
+        held += self._of_client(record.origin.address)
         return tuple(entry for entry in held if entry.until is None or today <= entry.until)
+
+    def _of_client(self, address: str | None) -> Iterator[Entry]:
+        """The entries with a network that the address is in; IPv4-mapped IPv6 counts as IPv4."""
+        try:
+            ip = ip_address(address or "")
+        except ValueError:
+            return
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        for version, width in self._widths:
+            if version == ip.version:
+                yield from self._networks.get(ip_network((ip, width), strict=False), ())
 
 
 def chosen(holding: Sequence[Entry], recipient: Recipient) -> Entry | None:
@@ -169,7 +185,3 @@ def _names(addresses: Iterable[str]) -> Iterator[str]:
             rest = rest.partition(".")[2]
         yield from (name for name in names if name not in seen)
         seen.update(names)
-
-
-def _within(address: str | None, entry: Entry) -> bool:
-    return entry.network is not None and Networks([entry.network]).hold(address)

@@ -106,6 +106,10 @@ def test_a_hyphen_alone_makes_no_variable_sender() -> None:
 def test_a_network_is_the_client_itself() -> None:
     assert says("allow 192.0.2.0/24", record(auth=Authentication()))
     assert says("deny 2001:db8::/32", record(address="2001:db8::1"))
+    assert says("deny 192.0.2.0/24", record(address="::ffff:192.0.2.9"))
+    assert says("allow 0.0.0.0/0", record())
+    assert not says("allow 0.0.0.0/0", record(address="2001:db8::1"))
+    assert not says("allow 0.0.0.0/0", record(address=""))
     assert not says("allow 198.51.100.1", record())
 
 

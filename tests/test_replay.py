@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from filterd.authentication import Authentication, AuthResult, DmarcResult
+from filterd.authentication import Authentication, AuthResult, DmarcPolicy, DmarcResult
 from filterd.classifier import ModelSettings, load_shipped_or
 from filterd.decision import Action
 from filterd.engine.loading import builtin_symbols
@@ -24,6 +24,7 @@ from filterd.ruleset.catalogue import CATALOGUE
 from filterd.ruleset.view import View
 from filterd.store.store import header_block
 from filterd.value import replace
+from filterd.wishes import DmarcSettings, OnReject, Wishes
 
 HERE = Path(__file__).parent
 MESSAGES = sorted([*(HERE / "cases").rglob("*.eml"), *(HERE.parent / "rules" / "cases").rglob("*.eml")])[:120]
@@ -219,6 +220,18 @@ def test_thresholds_flip_without_a_finding(now: Ruleset) -> None:
     assert fate(as_recorded(record)) is Action.TAG
     side = Side(judge(now), Policies(thresholds=ThresholdSettings(tag=score - 0.5, quarantine=score)))
     assert flip(as_recorded(record), side.again(record)) == Flip(Action.TAG, Action.QUARANTINE, 2, ())
+
+
+def test_the_access_list_and_dmarc_are_followed_again(now: Ruleset) -> None:
+    record = record_of(GREETING, now)
+    denied = Side(judge(now), Policies(access=("deny sender.example for ben@example.org",)))
+    change = flip(as_recorded(record), denied.again(record))
+    assert change is not None
+    assert (change.after, change.recipients) == (Action.REJECT, 1)
+    failed = DmarcResult(AuthResult.FAIL, DmarcPolicy.REJECT, "sender.example")
+    record = replace(record, auth=Authentication(dmarc=failed))
+    strict = Side(judge(now), DEFAULT, wishes=Wishes(dmarc=DmarcSettings(reject=OnReject.REJECT)))
+    assert fate(strict.again(record)) is Action.REJECT
 
 
 def test_mail_whose_fate_was_no_score_is_left_alone(now: Ruleset) -> None:
