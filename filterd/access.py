@@ -178,8 +178,8 @@ def _names(addresses: Iterable[str]) -> Iterator[str]:
     """What an entry may call any of these: each address, its domain, and every domain above that; each once."""
     seen: set[str] = set()
     for address in addresses:
-        names = [address]
         rest = to_ascii(domain_of(address)) or ""
+        names = [f"{address.rpartition('@')[0]}@{rest}"]
         while rest:
             names.append(rest)
             rest = rest.partition(".")[2]

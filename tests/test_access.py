@@ -75,6 +75,12 @@ def test_what_a_stranger_says_of_himself_allows_nothing(found: Record) -> None:
     assert not says("allow shop.example", found)
 
 
+def test_a_domain_is_the_same_however_it_is_written() -> None:
+    for written in ("news@bücher.example", "news@xn--bcher-kva.example"):
+        for listed in ("news@bücher.example", "xn--bcher-kva.example"):
+            assert says(f"deny {listed}", record(from_=written, sender=""))
+
+
 def test_domains_hold_what_is_below_them() -> None:
     below = record(from_="a@mail.shop.example", sender="x@other.example")
     assert says("allow shop.example", below)
