@@ -15,10 +15,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 from filterd.app.build import inline, pooled
-from filterd.app.logs import set_up
 from filterd.app.world import World
 from filterd.config.load import Loaded
-from filterd.config.model import LogLevel
 from filterd.engine.engine import Engine, ask_nobody
 from filterd.ids import new_id
 from filterd.mail import Direction, Envelope, Message, Origin, Recipient, Source
@@ -78,7 +76,6 @@ async def scan(
     ask = ask_nobody if world is None else world.ask
     generation = inline(loaded, ask) if jobs == 1 else await pooled(loaded, ask, workers=jobs)
     engine = Engine(generation, _KeepsNothing())
-    set_up(loaded.config.log.model_copy(update={"level": LogLevel.WARNING}))
     if world is not None:
         world.start()
     waiting: deque[asyncio.Future[Scanned | Unreadable]] = deque()

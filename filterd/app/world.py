@@ -24,7 +24,9 @@ class World:
         self._settings = (config.dns, config.lists)
         same = before._settings if before is not None else (None, None)
         self.dns: Dns = before.dns if before is not None and same[0] == config.dns else Dns(config.dns)
-        self.lists: Lists = before.lists if before is not None and same == self._settings else Lists(config.lists)
+        self.lists: Lists = (
+            before.lists if before is not None and same == self._settings else Lists(config.lists, quiet=store is None)
+        )
         self.memory: Memory | None = None
         if store is not None and config.senders.remember:
             self.memory = Memory(

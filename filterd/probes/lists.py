@@ -67,6 +67,7 @@ class Lists:
     """All lists of one configuration."""
 
     settings: Sequence[ListSettings] = ()
+    quiet: bool = False  # nothing is logged: a command says it in its own way
     standings: dict[str, Standing] = field(init=False)
     _tested: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
@@ -139,6 +140,8 @@ class Lists:
         standing.due = now + (min(AGAIN, standing.settings.every) if silent else standing.settings.every)
         standing.silences = 0
         before, standing.why = standing.why, why
+        if self.quiet:
+            return
         if why and why != before:
             log.warning("list-off", list=standing.settings.name, zone=standing.settings.zone, why=why)
         elif not why and before != why:
