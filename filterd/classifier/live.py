@@ -47,8 +47,7 @@ class Live:
         for name, (kind, shape) in _ARRAYS.items():
             if arrays[name].dtype != np.dtype(kind) or arrays[name].shape != shape:
                 raise ModelError(f"{folder / name}.npy is not {kind} {shape}")
-        self._weights, self._squares = arrays["weights"], arrays["squares"]
-        self._numbers, self._name = arrays["numbers"], arrays["name"]
+        self._weights, self._squares, self._numbers, self._name = (np.asarray(arrays[name]) for name in _ARRAYS)
 
     @staticmethod
     def prepare(state: Path) -> Path:
@@ -129,11 +128,15 @@ class Live:
         return min(max(score, -self.surest), self.surest)
 
     def publish(self, model: SiteModel, newest: int, name: str | None = None) -> None:
-        """Let everybody see `model`; `newest` is the key of the newest label in it."""
+        """Let everybody see `model`; `newest` is the key of the newest label in it.
+
+        What it learns afterwards one by one is seen even before the next call.
+        """
         learnt = model.learnt()
-        for view in range(len(VIEWS)):
-            self._weights[view] = learnt.weights[view]
-            self._squares[view] = learnt.squares[view]
+        for learner, weights, squares in zip(model.learners, self._weights, self._squares, strict=True):
+            if not np.shares_memory(learner.weights, weights):  # from now on it learns right here
+                weights[:], squares[:] = learner.weights, learner.squares
+                learner.weights, learner.squares = weights, squares
         self._numbers[_REST : _REST + len(learnt.rest)] = learnt.rest
         self._numbers[_BIASES] = learnt.bias
         self._numbers[_BASE_WEIGHT] = model.base_weight

@@ -110,11 +110,11 @@ class SiteLearner:
             reporter=reporter,
             body=raw if self._limits.messages else None,
         )
-        counts = self._store.labels.put([label], self._limits.messages)
+        newest = self._store.labels.put([label], self._limits.messages)
         learnt = self.model.learn(example, spam)
         if known is None:
             self._alike.update(keys)
-        self._live.publish(self.model, counts.newest)
+        self._live.publish(self.model, newest)
         return Result(counted=True, moved=learnt.moved, doubtful=learnt.doubtful)
 
     def use(self, version: str) -> Result:
@@ -131,9 +131,9 @@ class SiteLearner:
         if self.model.label(digest) is None:
             return Result()
         self._alike.subtract(likeness(self.model.example(digest).indices()[1]))
-        counts = self._store.labels.remove(digest)
+        newest = self._store.labels.remove(digest)
         self.model.forget(digest)
-        self._live.publish(self.model, counts.newest)
+        self._live.publish(self.model, newest)
         return Result(counted=True)
 
     def _refused(self, reporter: str, keys: tuple[int, ...]) -> str:

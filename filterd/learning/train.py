@@ -71,7 +71,7 @@ def train(
     latest = {example.digest: spam for example, spam in fresh}
     kept = [one for one in stored if one[0].digest not in latest]
     step("what each new message would have been taken for")
-    added = _one_by_one(kept, fresh, latest)
+    added = _one_by_one(kept, fresh, latest, base_weight)
     everything = kept + added
     step("the gate")
     candidate, current = _gate(kept, added, live, base_weight)

@@ -24,5 +24,6 @@ labels = Table(
     Column("body", LargeBinary),  # zstandard: the message, where there was room for it
     _number("stored"),  # bytes of the body as it is stored
     Index("ix_labels_reporter", "reporter", "time"),
+    Index("ix_labels_stored", "stored", "key"),
     sqlite_autoincrement=True,
 )

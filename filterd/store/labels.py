@@ -17,6 +17,7 @@ from filterd.store.text import ADDRESS, clean, fold
 from filterd.value import Value
 
 _PAGE = 1_000  # rows read at once
+_TRIM = 16  # labels between two looks at the quota
 
 
 class Label(Value, kw_only=True):
@@ -44,20 +45,25 @@ class Labels:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, found: Sequence[Label], quota: int = 0) -> LabelCounts:
-        """Keep these, in the place of what was said about the same messages; `quota` bytes of bodies in all."""
+    def put(self, found: Sequence[Label], quota: int = 0) -> int:
+        """Keep these, in the place of what was said about the same messages; the newest key.
+
+        `quota` bytes of bodies in all, but for the last few.
+        """
         stamp = rows.now()
         with self._database.write() as connection:
             connection.execute(delete(labels).where(labels.c.digest.in_([one.digest for one in found])))
             connection.execute(insert(labels), [_row(one, stamp, bool(quota)) for one in found])
-            if quota:
+            newest = _newest(connection)
+            if quota and (len(found) > 1 or newest % _TRIM == 0):
                 _within(connection, quota)
-            return _counts(connection)
+            return newest
 
-    def remove(self, digest: str) -> LabelCounts:
+    def remove(self, digest: str) -> int:
+        """Drop the label of this message; the newest key that is left."""
         with self._database.write() as connection:
             connection.execute(delete(labels).where(labels.c.digest == digest))
-            return _counts(connection)
+            return _newest(connection)
 
     def counts(self) -> LabelCounts:
         with self._database.read() as connection:
@@ -133,6 +139,9 @@ def _within(connection: Connection, quota: int) -> None:
 
 
 def _counts(connection: Connection) -> LabelCounts:
-    asked = select(func.count(), func.coalesce(func.sum(labels.c.spam), 0), func.coalesce(func.max(labels.c.key), 0))
-    total, spam, newest = connection.execute(asked).one()
-    return LabelCounts(int(total) - int(spam), int(spam), int(newest))
+    total, spam = connection.execute(select(func.count(), func.coalesce(func.sum(labels.c.spam), 0))).one()
+    return LabelCounts(int(total) - int(spam), int(spam), _newest(connection))
+
+
+def _newest(connection: Connection) -> int:
+    return int(connection.execute(select(func.coalesce(func.max(labels.c.key), 0))).scalar() or 0)

@@ -35,3 +35,4 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_labels_reporter", "labels", ["reporter", "time"])
+    op.create_index("ix_labels_stored", "labels", ["stored", "key"])
