@@ -35,9 +35,7 @@ _ASIDE = re.compile(r'"(?:[^"\\]++|\\.)*+"|\([^()]*+\)')
 _DMARC = re.compile(r";\s*dmarc\s*=\s*([a-z]+)", re.IGNORECASE)
 _NEEDED_MESSAGE = "i a b bh d h s"
 _NEEDED_SEAL = "i a b cv d s"
-_RELAXED = {
-    b"c": b"relaxed/relaxed"
-}  # what seals always are, and message signatures unless they say otherwise
+_RELAXED = {b"c": b"relaxed/relaxed"}  # what seals always are, and message signatures unless they say otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +152,7 @@ def _check_seal(chain: list[_Set], facts: Facts, message: SignedMessage) -> Prob
     return _verify(signature, facts, message, [*fields, last.results, last.message])
 
 
-def _verify(
-    signature: Signature, facts: Facts, message: SignedMessage, fields: list[Header]
-) -> Problem | None:
+def _verify(signature: Signature, facts: Facts, message: SignedMessage, fields: list[Header]) -> Problem | None:
     key = find_key(signature, facts)
     if isinstance(key, Problem):
         return key

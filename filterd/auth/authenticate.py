@@ -40,8 +40,7 @@ def _spf(mail: Mail, facts: Facts) -> SpfResult:
     answers = {answer.identity: answer for answer in facts.spf}
     late = facts.failed.get("spf", "not answered in time")
     found = [
-        answers.get(one.identity) or SpfAnswer(one.identity, one.domain, AuthResult.TEMPERROR, late)
-        for one in asked
+        answers.get(one.identity) or SpfAnswer(one.identity, one.domain, AuthResult.TEMPERROR, late) for one in asked
     ]
     if mail.envelope.sender and found[0].identity != "mailfrom":
         sender = SpfAnswer("mailfrom", "", AuthResult.NONE, "the sender has no domain")

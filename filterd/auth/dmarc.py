@@ -143,9 +143,7 @@ def walk(domain: str, facts: Facts) -> Walk:
     return Walk(domain, tuple(found), broken)
 
 
-def evaluate(
-    authors: tuple[str, ...], spf: SpfResult, dkim: tuple[DkimResult, ...], facts: Facts
-) -> DmarcResult:
+def evaluate(authors: tuple[str, ...], spf: SpfResult, dkim: tuple[DkimResult, ...], facts: Facts) -> DmarcResult:
     """The result for a mail whose From fields name `authors`, all readings of them together."""
     if len(authors) != 1:
         return DmarcResult(reason=f"{len(authors)} author domains" if authors else "no author domain")
@@ -163,9 +161,7 @@ def evaluate(
     spf_word = alignment.of(spf.result, spf.domain, record.strict_spf)
     dkim_words = {alignment.of(one.result, one.domain, record.strict_dkim) for one in dkim}
     words = {spf_word, *dkim_words}
-    result = next(
-        (word for word in (AuthResult.PASS, AuthResult.TEMPERROR) if word in words), AuthResult.FAIL
-    )
+    result = next((word for word in (AuthResult.PASS, AuthResult.TEMPERROR) if word in words), AuthResult.FAIL)
     reasons = {AuthResult.PASS: "", AuthResult.TEMPERROR: "not all could be asked"}
     return DmarcResult(
         result,

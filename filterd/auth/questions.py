@@ -41,9 +41,7 @@ def questions(mail: Mail, max_signatures: int = MAX_SIGNATURES) -> Questions:
     if len(authors) == 1:
         signers = [names(tags)[0] for tags in map(read_tags, signatures) if not isinstance(tags, Problem)]
         top = authors[0].rpartition(".")[2]
-        others = [
-            one for one in (*signers, *(spf[0].domain for _ in spf[:1])) if one.rpartition(".")[2] == top
-        ]
+        others = [one for one in (*signers, *(spf[0].domain for _ in spf[:1])) if one.rpartition(".")[2] == top]
         for domain in _unique((authors[0], *others)):
             txt += map(dmarc.record_name, dmarc.walk_names(domain))
         exists = authors

@@ -52,12 +52,8 @@ def _dkim(one: DkimResult) -> str:
 def _others(auth: Authentication) -> list[str]:
     dmarc, arc, iprev = auth.dmarc, auth.arc, auth.iprev
     policy = dmarc.policy.value if dmarc.record_domain else ""
-    found = [
-        _clause("dmarc", dmarc.result, dmarc.reason, ("policy.dmarc", policy), ("header.from", dmarc.domain))
-    ]
-    if (
-        arc is not None and arc.result is not AuthResult.TEMPERROR
-    ):  # not among the words of RFC 8617 section 10.1
+    found = [_clause("dmarc", dmarc.result, dmarc.reason, ("policy.dmarc", policy), ("header.from", dmarc.domain))]
+    if arc is not None and arc.result is not AuthResult.TEMPERROR:  # not among the words of RFC 8617 section 10.1
         found.append(_clause("arc", arc.result, arc.reason))
     if iprev is not None:
         found.append(_clause("iprev", iprev.result, iprev.reason, ("policy.iprev", iprev.address)))

@@ -107,9 +107,7 @@ def read_signature(header: Header, tags: dict[bytes, bytes], needed: str) -> Sig
     body_algorithm = body_algorithm or b"simple"
     if not {header_algorithm, body_algorithm} <= _CANONICAL:
         return permanent("unknown canonicalization")
-    return Signature(
-        header, tags, domain, selector, kind, value, header_algorithm.decode(), body_algorithm.decode()
-    )
+    return Signature(header, tags, domain, selector, kind, value, header_algorithm.decode(), body_algorithm.decode())
 
 
 def decode(value: bytes) -> bytes:
@@ -148,9 +146,7 @@ def check_body(signature: Signature, message: SignedMessage, length: int | None 
     return None
 
 
-def check_header(
-    signature: Signature, key: Key, message: SignedMessage, fields: list[Header]
-) -> Problem | None:
+def check_header(signature: Signature, key: Key, message: SignedMessage, fields: list[Header]) -> Problem | None:
     """Verify b= over `fields` and the signature's own field."""
     if sum(field.end - field.start for field in fields) > MAX_SIGNED:
         return permanent("too much header signed")

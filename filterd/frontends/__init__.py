@@ -15,9 +15,7 @@ from filterd.reply import Reply
 class Filter(Protocol):
     """What judges and fulfils. `raw` is the message as it was received, in wire form (CRLF)."""
 
-    async def examine(
-        self, envelope: Envelope, raw: bytes | memoryview, *, enforce: bool = True
-    ) -> Outcome: ...
+    async def examine(self, envelope: Envelope, raw: bytes | memoryview, *, enforce: bool = True) -> Outcome: ...
 
     async def fulfil(self, outcome: Outcome, raw: bytes | memoryview, delivery: Delivery) -> Fulfilment: ...
 

@@ -93,9 +93,7 @@ class TlsUse(enum.StrEnum):
 class Listener(Settings):
     """What every door has."""
 
-    listen: ListenField = Field(
-        description="An address or a list of them: `host:port`, `unix:/path`, `fd:name`."
-    )
+    listen: ListenField = Field(description="An address or a list of them: `host:port`, `unix:/path`, `fd:name`.")
     enforce: bool = Field(True, description="false: score, record and add headers, but deliver everything.")
 
 
@@ -115,8 +113,7 @@ class SmtpListener(TrustingListener):
 
     protocol: Literal["smtp"]
     relay: str = Field(
-        description="The next hop: `smtp://host:port`, `lmtp://host:port`, `lmtp+unix:/path` or "
-        "`maildir:/path`."
+        description="The next hop: `smtp://host:port`, `lmtp://host:port`, `lmtp+unix:/path` or `maildir:/path`."
     )
     position: Position = Field(
         Position.BEFORE_QUEUE, description="after-queue never refuses: reject becomes quarantine."

@@ -31,9 +31,7 @@ def parse_url(url: str) -> HopAddress:
     """The address that `url` names; raises ValueError."""
     scheme, separator, rest = url.partition(":")
     if not separator or any(ord(character) < 0x21 for character in url):
-        raise ValueError(
-            f"not a relay address: {url!r}; write smtp://host:port, lmtp+unix:/path or maildir:/path"
-        )
+        raise ValueError(f"not a relay address: {url!r}; write smtp://host:port, lmtp+unix:/path or maildir:/path")
     match scheme.lower():
         case "maildir" | "lmtp+unix" as kind:
             path = rest.removeprefix("//") if rest.startswith("///") else rest
@@ -43,9 +41,7 @@ def parse_url(url: str) -> HopAddress:
         case "smtp" | "lmtp" as kind:
             return _network(kind, url)
         case other:
-            raise ValueError(
-                f"unknown relay protocol {other!r} in {url!r}; known: smtp, lmtp, lmtp+unix, maildir"
-            )
+            raise ValueError(f"unknown relay protocol {other!r} in {url!r}; known: smtp, lmtp, lmtp+unix, maildir")
 
 
 def _network(scheme: str, url: str) -> HopAddress:

@@ -33,18 +33,12 @@ _EACH_HOP_ALONE = frozenset({"SIZE", "AUTH"})
 _BAD_SENDER = Reply(501, "Bad sender address syntax", "5.1.7")
 _BAD_RECIPIENT = Reply(501, "Bad recipient address syntax", "5.1.3")
 _BAD_PARAMETER = Reply(501, "Bad parameter syntax", "5.5.4")
-_NO_UTF8_ADDRESS = Reply(
-    553, "The next hop does not take internationalized addresses", "5.6.7"
-)  # RFC 6531, 3.5
+_NO_UTF8_ADDRESS = Reply(553, "The next hop does not take internationalized addresses", "5.6.7")  # RFC 6531, 3.5
 _NO_UTF8_MAIL = Reply(550, "The next hop does not take internationalized mail (SMTPUTF8)", "5.6.7")
-_NO_CONVERSION = Reply(
-    554, "The next hop takes 7-bit mail only, and conversion would break signatures", "5.6.3"
-)
+_NO_CONVERSION = Reply(554, "The next hop takes 7-bit mail only, and conversion would break signatures", "5.6.3")
 
 
-def mail_command(
-    sender: str, parameters: Sequence[str], has: Capabilities, just_send_8bit: bool
-) -> bytes | Reply:
+def mail_command(sender: str, parameters: Sequence[str], has: Capabilities, just_send_8bit: bool) -> bytes | Reply:
     """The MAIL command for this hop, CRLF included, or our refusal."""
     if not _ADDRESS.fullmatch(sender):
         return _BAD_SENDER
@@ -87,9 +81,7 @@ def _unsupported(name: str, value: str, just_send_8bit: bool) -> Reply | None:
 
 
 def _unknown(name: str) -> Reply:
-    return Reply(
-        555, f"The next hop does not support the parameter {name[:40]}", "5.5.4"
-    )  # RFC 5321, 4.1.1.11
+    return Reply(555, f"The next hop does not support the parameter {name[:40]}", "5.5.4")  # RFC 5321, 4.1.1.11
 
 
 def _command(verb: str, address: str, parameters: Iterable[str]) -> bytes:

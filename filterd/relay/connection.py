@@ -28,9 +28,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.capabilities = Capabilities()
         self.failure: str | None = None
-        self.farewell: Answer | None = (
-            None  # an answer that nothing had asked for, such as 421 or an early 552
-        )
+        self.farewell: Answer | None = None  # an answer that nothing had asked for, such as 421 or an early 552
         self.opened_at = time.monotonic()
         self.mails = 0  # transactions begun; above 0 it is a kept connection, which may have gone stale
         self._transport: asyncio.Transport | None = None
@@ -156,9 +154,7 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.failure = self.failure or (
-            f"broke the connection: {error}" if error else "closed the connection"
-        )
+        self.failure = self.failure or (f"broke the connection: {error}" if error else "closed the connection")
         self._lost = True
         self._wake()
 

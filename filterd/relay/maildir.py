@@ -28,9 +28,7 @@ from filterd.reply import Reply
 
 log = logging.getLogger(__name__)
 
-CAPABILITIES = Capabilities(
-    dict.fromkeys(("SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES"), "")
-)
+CAPABILITIES = Capabilities(dict.fromkeys(("SIZE", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES"), ""))
 DELIVERED = Reply(250, "Delivered", "2.0.0")
 FULL = Reply(452, "The mail store is full", "4.3.1")
 BROKEN = Reply(451, "The mail store has trouble", "4.3.0")
@@ -169,9 +167,7 @@ def _publish(new: Path, temporary: Sequence[Path | Reply]) -> tuple[Reply, ...]:
     """Link what was written into new/, and sync the folder once for all."""
     linked: list[Path] = []
     try:
-        replies = [
-            path if isinstance(path, Reply) else _link(path, new / path.name, linked) for path in temporary
-        ]
+        replies = [path if isinstance(path, Reply) else _link(path, new / path.name, linked) for path in temporary]
         _sync(new)
         return tuple(replies)
     except OSError as error:

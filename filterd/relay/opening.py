@@ -148,9 +148,7 @@ async def _expect(connection: Connection, command: bytes | None, code: int, pati
 
 async def _ask(connection: Connection, command: bytes | None, patience: float) -> Answer:
     """The answer to a command, or the banner; raises ConnectFailed when there is none."""
-    answers = await (
-        connection.answers(1, patience) if command is None else connection.exchange([command], patience)
-    )
+    answers = await (connection.answers(1, patience) if command is None else connection.exchange([command], patience))
     if not answers:
         raise ConnectFailed(f"{connection.failure} (at {_verb(command)})")
     return answers[0]

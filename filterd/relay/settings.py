@@ -29,9 +29,7 @@ class RelaySettings(Settings):
         default=10.0,
         description="How long to wait for a connection, its banner and TLS.",
     )
-    command_timeout: Duration = Field(
-        default=30.0, description="How long the next hop may take to answer a command."
-    )
+    command_timeout: Duration = Field(default=30.0, description="How long the next hop may take to answer a command.")
     data_timeout: Duration = Field(
         default=60.0,
         description="How long it may take to answer the final dot, or stop reading before that.",
@@ -42,9 +40,7 @@ class RelaySettings(Settings):
     max_age: Duration = Field(
         default=300.0, description="A kept connection older than this is not used for another mail."
     )
-    max_connections: int = Field(
-        default=20, ge=1, description="Connections to one next hop at the same time."
-    )
+    max_connections: int = Field(default=20, ge=1, description="Connections to one next hop at the same time.")
     queue_timeout: Duration = Field(
         default=20.0, description="How long a mail may wait for one of these connections, before it is 451."
     )

@@ -40,9 +40,7 @@ _DATA = b"DATA\r\n"
 class SmtpTransaction:
     """It holds a connection from MAIL to the end of data, reset or close, or until its client is slow."""
 
-    def __init__(
-        self, url: str, pool: Pool, settings: RelaySettings, handover: Handover, *, each: bool
-    ) -> None:
+    def __init__(self, url: str, pool: Pool, settings: RelaySettings, handover: Handover, *, each: bool) -> None:
         self._url = url
         self._pool = pool
         self._settings = settings
@@ -248,9 +246,7 @@ class SmtpTransaction:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if any(
-            answer.code == 354 for answer in self._ahead
-        ):  # a lone dot might make an empty mail: RFC 2920, 3.1
+        if any(answer.code == 354 for answer in self._ahead):  # a lone dot might make an empty mail: RFC 2920, 3.1
             connection.fail("waits for a message that has no recipient")
         self._ahead.clear()
         if self._begun:
