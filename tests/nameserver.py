@@ -73,10 +73,7 @@ class NameServer:
     def count(self, name: str | None = None, kind: str | None = None, transport: str | None = None) -> int:
         """How many queries there were, of that name, kind and transport where they are given."""
         wanted = (name, kind, transport)
-        return sum(
-            all(want in (None, got) for want, got in zip(wanted, query, strict=True))
-            for query in self.queries
-        )
+        return sum(all(want in (None, got) for want, got in zip(wanted, query, strict=True)) for query in self.queries)
 
     def start(self) -> NameServer:
         self._thread.start()
