@@ -26,6 +26,7 @@ def contradictions(config: Config) -> Iterator[Contradiction]:
     yield from _listens_twice(config)
     yield from _certificate(config)
     yield from _bare_web(config)
+    yield from _report_addresses(config)
 
 
 def listeners(config: Config, kind: type[L]) -> Iterator[tuple[int, L]]:
@@ -113,6 +114,13 @@ def _certificate(config: Config) -> Iterator[Contradiction]:
     except (ssl.SSLError, OSError, ValueError) as error:
         why = getattr(error, "reason", None) or "not a certificate and its key in PEM form"
         yield ("tls", "certificate"), f"tls: {certificate} and {key} do not work together: {why}"
+
+
+def _report_addresses(config: Config) -> Iterator[Contradiction]:
+    """A setting that would be ignored is refused, so that nobody waits for what does not happen."""
+    if config.learn.addresses:
+        text = "report addresses are not there yet: teach with `filterd learn`, the pages, spamc or rspamc"
+        yield ("learn", "addresses"), text
 
 
 def _bare_web(config: Config) -> Iterator[Contradiction]:

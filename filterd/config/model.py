@@ -92,8 +92,8 @@ class LearnSettings(LearningLimits):
 
     addresses: dict[str, Literal["spam", "ham"]] = Field(
         {},
-        description="Report addresses and what is reported there: `spam@example.org: spam`. Only from "
-        "authenticated or internal senders; such mail ends here.",
+        description="Reserved for report addresses and what is reported there (`spam@example.org: spam`). "
+        "This version has none, and refuses what stands here.",
     )
 
 
