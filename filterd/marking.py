@@ -35,6 +35,14 @@ def marked(record: Record, decision: Decision, strip: Sequence[HeaderSpan], host
     return Edits(tuple(_added(record, decision, hostname)), tuple(strip))
 
 
+def withheld(record: Record, strip: Sequence[HeaderSpan], hostname: str) -> Edits:
+    """How a held message is changed when it is released: forged verdicts go, who vouches for it is said by us."""
+    added = [HeaderLine("X-Filterd-Id", record.id)]
+    if record.envelope.direction is Direction.INBOUND and not record.error:
+        added.append(HeaderLine("Authentication-Results", authentication_results(record.auth, hostname)))
+    return Edits(tuple(added), tuple(strip))
+
+
 def is_spam(record: Record, decision: Decision) -> bool:
     """Is it marked as spam: over the tag threshold, or treated as spam whatever its score?"""
     treated = decision.action not in (Action.ACCEPT, Action.DEFER)

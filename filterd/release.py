@@ -17,7 +17,9 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from filterd import mark
+from filterd.decision import Edits
 from filterd.mail.envelope import Origin, Recipient
+from filterd.marking import render
 from filterd.relay import Capabilities, Handover, NextHop, deliver
 from filterd.reply import Reply
 from filterd.store import Claim, ItemState, QuarantineItem, Store, StoreError
@@ -90,12 +92,13 @@ async def _claim(store: Store, id_: str, by: str) -> Claim | None:
 async def _deliver(store: Store, hop: NextHop, item: QuarantineItem, key: bytes) -> Reply:
     try:
         raw = await asyncio.to_thread(store.quarantine.raw, item.id)
+        edits = await asyncio.to_thread(store.quarantine.edits, item.id)
     except StoreError as error:
         return Reply(451, str(error), "4.3.0")
     if raw is None:
         return Reply(554, "The message itself is gone", "5.3.0")
     expires = datetime.datetime.now(datetime.UTC).timestamp() + mark.KEPT
-    wire = await asyncio.to_thread(_wire, item, raw, key, expires)
+    wire = await asyncio.to_thread(_wire, item, raw, edits, key, expires)
     try:
         async with asyncio.timeout(TIMEOUT):
             return await _converse(hop, item, wire)
@@ -121,11 +124,12 @@ def _understood(parameters: Sequence[str], has: Capabilities) -> tuple[str, ...]
     return tuple(one for name, one in names if name not in _OURS and (name not in _NEEDS or has.has(_NEEDS[name])))
 
 
-def _wire(item: QuarantineItem, raw: bytes, key: bytes, expires: float) -> list[bytes]:
-    """The message with its mark, with CRLF line ends and nothing else between lines."""
-    body = _BARE.sub(b"\r\n", raw) if _BARE.search(raw) else raw
+def _wire(item: QuarantineItem, raw: bytes, edits: Edits | None, key: bytes, expires: float) -> list[bytes]:
+    """The message as it is released, with its mark, with CRLF line ends and nothing else between lines."""
+    edited = raw if edits is None else b"".join(render(edits, raw))
+    body = _BARE.sub(b"\r\n", edited) if _BARE.search(edited) else edited
     value = mark.make(key, item.id, item.recipient, body, expires).replace("; mac=", ";\r\n mac=")
-    return [f"{mark.HEADER}: {value}\r\n".encode("ascii"), body]
+    return [f"{mark.HEADER}: {value}\r\nX-Quarantine-ID: {item.id}\r\n".encode("ascii"), body]
 
 
 def _settle(store: Store, claim: Claim, reply: Reply) -> Release:

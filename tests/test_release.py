@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from filterd import release as releasing
+from filterd.decision import Edits, HeaderLine, HeaderSpan
 from filterd.mark import spent_by
 from filterd.relay import NextHop, RelaySettings, next_hop
 from filterd.release import Fate, release, retry
-from filterd.store import ItemState, RetentionSettings, Store
+from filterd.store import Held, ItemState, QuarantineClass, RetentionSettings, Store
 from filterd.store import quarantine as keeping
 from filterd.store import rows as clock
 from tests.nexthop import ABORT, DIE, HANG, FakeHop
@@ -64,14 +65,33 @@ def test_goes_to_its_recipient_and_is_marked(store: Store) -> None:
         assert "ann@example.org" in sent.rcpts[0]
         headers, _, rest = sent.content.partition(b"From: Crook")
         assert b"From: Crook" + rest == SPAM
-        name, _, value = headers.decode().partition(":")
+        marked, _, quarantined = headers.decode().partition("X-Quarantine-ID: ")
+        name, _, value = marked.partition(":")
         assert name == "X-Filterd-Release"
+        assert quarantined == f"{id_}\r\n"
         now = datetime.datetime.now(datetime.UTC)
         assert spent_by([value], "ann@example.org", sent.content, KEY, now).id.startswith(id_)
         item = store.quarantine.get(id_)
         assert item
         assert (item.state, item.state_by, item.reply) == (ItemState.RELEASED, "cli:root", "250 2.0.0 Ok: queued")
         assert [line.what for line in store.audit.find(id_)] == ["released"]
+
+    run(test())
+
+
+def test_forged_verdicts_stay_behind_and_ours_goes_along(store: Store) -> None:
+    async def test() -> None:
+        raw = b"X-Spam-Flag: NO\r\n" + SPAM
+        edits = Edits((HeaderLine("Authentication-Results", "mx.example.org; spf=fail"),),
+                      (HeaderSpan("X-Spam-Flag", 1, 0, 17),))  # fmt: skip
+        one = Held("ann@example.org", QuarantineClass.SPAM, "why", edits)
+        (id_,) = await store.hold(make_record(recipients=("ann@example.org",)), raw, [one])
+        fake = FakeHop()
+        async with hop_to(fake) as hop:
+            await release(store, hop, [id_], "ann", KEY)
+        content = fake.messages[0].content
+        assert b"X-Spam-Flag" not in content
+        assert content.endswith(b"Authentication-Results: mx.example.org; spf=fail\r\n" + SPAM)
 
     run(test())
 
@@ -85,7 +105,7 @@ def test_bare_line_ends_leave_as_crlf(store: Store) -> None:
         content = fake.messages[0].content
         assert content.rstrip(b"\r\n").endswith(b"Subject: x\r\n\r\n.dot\r\nbare\r\ncr\r\nend")
         assert spent_by(
-            [content.partition(b":")[2].partition(b"\r\nSubject")[0].decode()],
+            [content.partition(b":")[2].partition(b"\r\nX-Quarantine-ID")[0].decode()],
             "ann@example.org",
             content,
             KEY,

@@ -27,7 +27,7 @@ from filterd.facts import NOTHING, Facts, Questions
 from filterd.judge import Inspection
 from filterd.mail.envelope import Envelope
 from filterd.mark import MarkError, spent_by
-from filterd.marking import copies
+from filterd.marking import copies, withheld
 from filterd.policy import Policies, bypassed, decide, same_for_all
 from filterd.record import Generation as GenerationIds
 from filterd.record import Record
@@ -271,7 +271,8 @@ class _Examination:
         )
         strip = self.inspection.strip if self.inspection is not None else ()
         made = copies(self.record, decisions, strip, self.generation.hostname)
-        return Outcome(record=self.record, copies=made, strip=strip, mark=self.mark)
+        held = withheld(self.record, strip, self.generation.hostname)
+        return Outcome(record=self.record, copies=made, strip=strip, withheld=held, mark=self.mark)
 
     def _grow(self, **fields: Any) -> None:
         self.record = replace(self.record, **fields)

@@ -97,7 +97,13 @@ class Fulfiller:
             return
         work.stage = "hold"
         held = [
-            Held(work.recipient(at), into or _class(work.decisions[at]), work.decisions[at].text) for at in positions
+            Held(
+                work.recipient(at),
+                into or _class(work.decisions[at]),
+                work.decisions[at].text,
+                work.outcome.withheld,
+            )
+            for at in positions
         ]
         items = await self._keeper.hold(work.record, work.raw, held)
         for position, item in zip(positions, items, strict=True):
