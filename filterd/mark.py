@@ -15,6 +15,7 @@ import re
 import secrets
 from collections.abc import Sequence
 
+from filterd.told import Told
 from filterd.value import Value
 
 HEADER = "X-Filterd-Release"
@@ -25,7 +26,7 @@ _BODY = re.compile(rb"(?:\A|\n)\r?\n")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
-class MarkError(Exception):
+class MarkError(Told):
     """Why a mark is not honoured, in a few words for the log."""
 
 

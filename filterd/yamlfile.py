@@ -22,6 +22,8 @@ from typing import Any
 
 import yaml
 
+from filterd.told import Told
+
 Key = tuple[str | int, ...]
 
 MAX_BYTES = 10_000_000
@@ -49,7 +51,7 @@ class Problem:
         return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
 
 
-class DocumentError(Exception):
+class DocumentError(Told):
     """A file that cannot be used: every problem in it."""
 
     def __init__(self, problems: list[Problem]) -> None:

@@ -13,13 +13,14 @@ import stat
 from collections.abc import Mapping
 
 from filterd.frontends.settings import Address
+from filterd.told import Told
 
 BACKLOG = 1024
 _EVERYWHERE = ("", "0.0.0.0", "::")
 _FIRST_INHERITED = 3  # sd_listen_fds(3)
 
 
-class SocketError(Exception):
+class SocketError(Told):
     """A door cannot be opened; the text is one sentence."""
 
 

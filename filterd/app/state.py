@@ -12,8 +12,10 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from filterd.told import Told
 
-class StateError(Exception):
+
+class StateError(Told):
     """The state folder cannot be used; the text is one sentence."""
 
 

@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from filterd.told import Told
 from filterd.value import Value
 
 FORMAT = 1
@@ -33,7 +34,7 @@ _LARGEST_MANIFEST = 200_000
 Array = NDArray[Any]
 
 
-class ModelError(Exception):
+class ModelError(Told):
     """A model that will not be used, and why, in one sentence."""
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from filterd.printable import printable
+from filterd.told import Told
 
 if TYPE_CHECKING:
     from filterd.config import Config
@@ -38,7 +39,7 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
-class Fail(Exception):
+class Fail(Told):
     """The command cannot do what was asked; the text is one sentence for the person who asked."""
 
 
@@ -63,7 +64,7 @@ def sentence(error: Exception) -> str:
     """What to tell a person about an error; several lines when several things are wrong."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if isinstance(error, Fail) or getattr(error, "problems", None) is not None:
+    if isinstance(error, Told):
         return str(error)
     return f"internal error, {type(error).__name__}: {error}; the trace is in {_keep_trace(error)}"
 

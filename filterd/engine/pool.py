@@ -23,6 +23,7 @@ import structlog
 from filterd.engine.wire import ANSWER_LIMIT, HEAD, Failed, Inspected, Judged, Kind, Ready, Setup
 from filterd.facts import Facts
 from filterd.mail import Envelope
+from filterd.told import Told
 from filterd.value import CodecError, T, pack, unpack
 
 log = structlog.get_logger("filterd.engine")
@@ -37,7 +38,7 @@ _PROGRAM = (
 )
 
 
-class PoolError(Exception):
+class PoolError(Told):
     """The base of what a pool may raise; the text is one sentence."""
 
 

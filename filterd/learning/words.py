@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 
+from filterd.told import Told
 from filterd.value import Value
 
 
-class LearningError(Exception):
+class LearningError(Told):
     """It was not done; the text says why, in a sentence."""
 
 

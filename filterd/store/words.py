@@ -11,10 +11,11 @@ import enum
 import msgspec
 
 from filterd.decision import Action, Edits
+from filterd.told import Told
 from filterd.value import Value
 
 
-class StoreError(Exception):
+class StoreError(Told):
     """The store cannot do what it was asked; the text is one sentence for the postmaster."""
 
 
