@@ -1,7 +1,7 @@
 """The built-in checks: what a pattern cannot say, because it compares two things or does arithmetic.
 
 A check is a plain function that looks at (mail, facts, authentication) and yields findings; it asks nobody. All of
-them, in order, stand in `CHECKS`. Plugins come by the entry point `filterd.checks`.
+them, in order, stand in `CHECKS`.
 """
 
 from filterd.checks.date import date
