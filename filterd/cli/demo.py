@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import sys
 import tempfile
@@ -64,17 +65,20 @@ async def _run(folder: Path, once: bool) -> None:
                 table.add_row("" if position else sent.about, *row)
         console.print(table)
         delivered = len(list((demo.maildir / "new").glob("*")))
+        command = "filterd" if shutil.which("filterd") else sys.argv[0]
         for line in (
             f"{count} messages were sent to {demo.service.doors.names[0]}.",
             f"{delivered} copies lie in the Maildir {demo.maildir}.",
-            f"See more: filterd quarantine list -c {demo.config}",
-            f"          filterd history find -c {demo.config}",
+            f"See more: {command} quarantine list -c {demo.config}",
+            f"          {command} history find -c {demo.config}",
             f"          http://{demo.http}/metrics",
             f"The quarantine page: http://{demo.web}/quarantine",
             f"Log in, once, by:    {demo.link}",
         ):
             console.print(Text(line), soft_wrap=True)
-        if not once:
+        if once:
+            console.print("The demo has ended, and all this is gone with it; without --once it stays.", style="dim")
+        else:
             console.print("Ctrl-C ends the demo.", style="dim")
             await ended.wait()
 
