@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from filterd.app.state import Bypass
-from filterd.cli.common import ConfigOption, Fail, read_config
+from filterd.cli.common import ConfigOption, Fail, state_folder
 
 
 class Switch(enum.StrEnum):
@@ -27,7 +27,7 @@ def command(
 
     What would have been decided is still recorded. It takes effect within a second, and survives a restart.
     """
-    bypass = Bypass(read_config(config).state)
+    bypass = Bypass(state_folder(config))
     try:
         if switch is Switch.ON:
             now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

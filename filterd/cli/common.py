@@ -88,6 +88,28 @@ def read_config(path: Path | None) -> Config:
     return load_config(find_config(path))
 
 
+def state_folder(path: Path | None) -> Path:
+    """The state folder that the configuration names, even where the rest of it is wrong: for what must work then.
+
+    Without a readable `state` it raises the ConfigError of the whole.
+    """
+    from filterd.config import ConfigError, find_config
+    from filterd.yamlfile import DocumentError, read_document
+
+    try:
+        return read_config(path).state
+    except ConfigError:
+        found = find_config(path)
+        try:
+            data = read_document(found).data if found else None
+        except DocumentError:
+            data = None
+        state = data.get("state", "/var/lib/filterd") if isinstance(data, dict) else None
+        if not isinstance(state, str):
+            raise
+        return Path(state)
+
+
 def print_json(value: Any) -> None:
     """One JSON value on one line; what is not ASCII is escaped, so that no terminal obeys it."""
     sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")

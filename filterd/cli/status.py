@@ -7,7 +7,7 @@ from typing import Any
 
 from filterd.app.control import ask
 from filterd.app.state import Bypass
-from filterd.cli.common import ConfigOption, JsonOption, print_json, read_config
+from filterd.cli.common import ConfigOption, JsonOption, print_json, state_folder
 from filterd.printable import printable
 
 LEVELS = {"ok": 0, "degraded": 1, "down": 2}
@@ -15,7 +15,7 @@ LEVELS = {"ok": 0, "degraded": 1, "down": 2}
 
 def command(config: ConfigOption = None, as_object: JsonOption = False) -> int:
     """Exit code 0: well, 1: degraded, 2: down."""
-    state = read_config(config).state
+    state = state_folder(config)
     report = ask(state)
     if report is None:
         report = {

@@ -71,3 +71,16 @@ def test_where_says_file_and_line(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert run(capsys, "config", "where", "thresholds.reject", "-c", str(path))[1].endswith("(default)\n")
     code, _, err = run(capsys, "config", "where", "threshold.tag", "-c", str(path))
     assert (code, err) == (2, "there is no setting threshold.tag; did you mean thresholds.tag?\n")
+
+
+def test_bypass_and_status_work_while_the_configuration_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "filterd.yaml"
+    file.write_text(f"state: {tmp_path}\nhostnam: mx.example.org\n")
+    assert run(capsys, "bypass", "on", "-c", str(file))[0] == 0
+    code, out, err = run(capsys, "status", "-c", str(file))
+    assert (code, err) == (2, "") and f"no service answers on {tmp_path}" in out
+    file.write_text("- a list\n")
+    code, _, err = run(capsys, "bypass", "on", "-c", str(file))
+    assert code == 2 and "filterd.yaml:1" in err
