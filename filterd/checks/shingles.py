@@ -18,18 +18,18 @@ FEW = 24  # words under which a text is nobody's
 MANY = 250  # words that are looked at
 _LENGTH = 3_000  # characters in which they are looked for
 _WORD = re.compile(r"[^\W\d_]{2,30}")
-_NOISE = ("://", "@", "www.")
 _BINS = BANDS * ROWS
 
 
 def bands(text: str) -> tuple[int, ...]:
     """The bands of a text, 63 bits each; none when it is too short."""
-    plain = " ".join(word for word in text[:_LENGTH].lower().split() if not any(map(word.__contains__, _NOISE)))
+    pieces = text[:_LENGTH].lower().split()
+    plain = " ".join([word for word in pieces if "@" not in word and "://" not in word and "www." not in word])
     words = _WORD.findall(plain)[:MANY]
     if len(words) < FEW:
         return ()
     triples = {f"{a} {b} {c}".encode() for a, b, c in zip(words, words[1:], words[2:], strict=False)}
-    hashes = np.sort(np.fromiter((crc32(triple) for triple in triples), np.uint64, len(triples)))
+    hashes = np.sort(np.fromiter(map(crc32, triples), np.uint64, len(triples)))
     # One permutation is enough (Li, Owen, Zhang 2012): its values fall into bins, and each bin has its least.
     kept, first = np.unique(hashes >> np.uint64(28), return_index=True)
     least = dict(zip(kept.tolist(), hashes[first].tolist(), strict=True))
