@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,13 @@ import pytest
 _ELSEWHERE = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/lib/postfix/sbin")
 
 
-def require(program: str, package: str) -> Path:
-    """Where `program` is; else the test that asks is skipped, or fails when peers are required."""
+def require(program: str, package: str, also: Sequence[str] = ()) -> Path:
+    """Where `program` is; else the test that asks is skipped, or fails when peers are required.
+
+    `also`: folders to look in, beside the usual ones.
+    """
     path = os.environ.get("PATH", os.defpath)
-    found = shutil.which(program, path=os.pathsep.join((path, *_ELSEWHERE)))
+    found = shutil.which(program, path=os.pathsep.join((path, *_ELSEWHERE, *also)))
     if found is not None:
         return Path(found)
     missing = f"{program} is not installed (Debian package {package})"
