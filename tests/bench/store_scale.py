@@ -1,9 +1,10 @@
-"""How the store does with many rows: `python tests/bench/store_scale.py [ROWS] [FOLDER]`.
+"""How the store does with many rows: `python tests/bench/store_scale.py [ROWS] [FOLDER] [HISTORY]`.
 
 Fills a store with ROWS records and ROWS quarantined items (200,000 unless said), the first WRITTEN of them as the
-service writes them and the others as copies made by SQL, a later time each; then times what people and jobs do with
-it: pages, searches, bulk selection, expiry. Each figure is the slowest of three runs, in milliseconds; the CPU of
-writing is per message. With a folder that holds a filled store already, only the timing is done.
+service writes them and the others as copies made by SQL, a later time each; and with records of delivered mail until
+the history has HISTORY rows; then times what people and jobs do with it: pages, searches, bulk selection, expiry. Each
+figure is the slowest of three runs, in milliseconds; the CPU of writing is per message. With a folder that holds a
+filled store already, only the timing is done.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import itertools
 import random
 import sys
 import tempfile
@@ -39,6 +41,7 @@ from filterd.store.rows import squeeze
 DAYS = 30
 WRITTEN = 200_000
 GROUP = 200
+COPIED = 50_000  # records that one transaction copies
 WORDS = [
     "invoice",
     "offer",
@@ -73,12 +76,13 @@ RULES = [f"RULE_{number:03}" for number in range(300)]
 BODY = b"From: a@b\r\n\r\n" + b"A body of a usual size, with words. " * 140
 
 
-def main(rows: int, folder: Path) -> None:
+def main(rows: int, folder: Path, history: int = 0) -> None:
     store = Store.open(folder, RetentionSettings(min_free=0))
     try:
         if not store.history.find(limit=1).rows:
             fill(store, min(rows, WRITTEN), DAYS * min(rows, WRITTEN) / rows)
         multiply(store, rows)
+        lengthen(store, history)
         measure(store, rows)
     finally:
         store.close()
@@ -115,6 +119,33 @@ def multiply(store: Store, rows: int) -> None:
                     fresh = f"SELECT key, {kind} FROM {table} WHERE key >= {first + shift * 1024}"
                     connection.exec_driver_sql(f"INSERT INTO {table}_{kind}(rowid, content) {fresh}")
         print(f"copy {copy}", file=sys.stderr)
+
+
+def lengthen(store: Store, history: int) -> None:
+    """Copy the records alone until there are so many: three at each time, over this and the months before."""
+    with store.database.read() as connection:
+        ask = connection.exec_driver_sql
+        count, first, last = ask("SELECT count(*), min(key), max(key) FROM records").one()
+        keys = ask("SELECT key FROM records ORDER BY key").scalars().all()[::COPIED]
+        names = {
+            table: [row.name for row in ask(f"PRAGMA table_info({table})")] for table in ("records", "record_data")
+        }
+    month = ((last - first) // 1024 + 1) * 1024
+    for copy in range(1, -(-history // count)):
+        shift = copy % 3 - copy // 3 * month
+        changed = {"key": f"key + {shift}", "time": f"time + {shift // 1024 * 1000}", "id": f"'h{copy}-' || id"}
+        for low, high in itertools.pairwise([*keys, last + 1]):
+            with store.database.write() as connection:
+                ask = connection.exec_driver_sql
+                for table, columns in names.items():
+                    chosen = ", ".join(changed.get(name, name) for name in columns)
+                    original = f"SELECT key FROM records WHERE key >= {low} AND key < {high} AND id < 'h'"
+                    ask(f"INSERT INTO {table}({', '.join(columns)}) SELECT {chosen} FROM {table} "
+                        f"WHERE key IN ({original})")  # fmt: skip
+                for kind in ("facets", "search"):
+                    ask(f"INSERT INTO records_{kind}(rowid, content) SELECT key, {kind} FROM records "
+                        f"WHERE key >= {low + shift} AND key < {high + shift} AND id GLOB 'h{copy}-*'")  # fmt: skip
+        print(f"{copy} times the history", file=sys.stderr)
 
 
 def fill(store: Store, rows: int, days: float) -> None:
@@ -259,7 +290,7 @@ def timed(question: Callable[[], object]) -> Iterator[float]:
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     if len(sys.argv) > 2:
-        main(count, Path(sys.argv[2]))
+        main(count, Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
     else:
         with tempfile.TemporaryDirectory() as temporary:
             main(count, Path(temporary))

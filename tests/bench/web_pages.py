@@ -1,6 +1,7 @@
-"""How long people wait for each page with many rows: `python -m tests.bench.web_pages [ROWS] [FOLDER]`.
+"""How long people wait for each page with many rows: `python -m tests.bench.web_pages [ROWS] [FOLDER] [HISTORY]`.
 
-Fills a store with ROWS records and as many held items (200,000 unless said; see `store_scale`), then asks for each page
+Fills a store with ROWS records and as many held items (200,000 unless said), and with HISTORY records in all (see
+`store_scale`), then asks for each page
 as a browser would, through the whole application: session, store, template. A figure is the slowest of five, in ms.
 """
 
@@ -15,7 +16,7 @@ from argon2 import PasswordHasher
 
 from filterd.frontends.web import Site
 from filterd.store import Person, RetentionSettings, Role, Store, StoreError
-from tests.bench.store_scale import DAYS, fill, multiply
+from tests.bench.store_scale import DAYS, fill, lengthen, multiply
 from tests.frontends.web.visitor import PASSWORD, visitor
 
 WRITTEN = 50_000  # rows that are made; the others are copies of them
@@ -37,12 +38,13 @@ SEARCHES = {
 }
 
 
-def main(rows: int, folder: Path) -> None:
+def main(rows: int, folder: Path, history: int = 0) -> None:
     store = Store.open(folder, RetentionSettings(min_free=0))
     try:
         if not store.history.find(limit=1).rows:
             fill(store, min(rows, WRITTEN), DAYS * min(rows, WRITTEN) / rows)
             multiply(store, rows)
+            lengthen(store, history)
         kept = PasswordHasher(time_cost=1, memory_cost=64).hash(PASSWORD)
         for name, (role, addresses) in PEOPLE.items():
             if store.people.get(name) is None:
@@ -80,7 +82,7 @@ def measure(site: Site, rows: int) -> None:
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     if len(sys.argv) > 2:
-        main(count, Path(sys.argv[2]))
+        main(count, Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
     else:
         with tempfile.TemporaryDirectory() as temporary:
             main(count, Path(temporary))
