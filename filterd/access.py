@@ -8,14 +8,15 @@ One line is one entry; a line that is none is a ValueError with one sentence.
 
 An entry names an address, a domain with all below it, or a network. Names that somebody only claims are enough to deny
 and never enough to allow: there the author's domain must vouch for the mail (aligned DKIM or SPF), or that of the
-envelope sender, on mail that does not fail DMARC. A network is the client's own address.
+envelope sender, on mail that does not fail DMARC. No signature covers the envelope, so the address of an envelope
+sender takes SPF; a DKIM signature stands for its domain alone. A network is the client's own address.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
@@ -23,7 +24,7 @@ from filterd.authentication import Authentication, AuthResult
 from filterd.mail.address import parse_addresses
 from filterd.mail.domains import registrable, to_ascii
 from filterd.mail.envelope import Recipient, domain_of
-from filterd.record import Record
+from filterd.record import Outline, Record
 from filterd.settings import Network, parse_network
 
 _BATV = re.compile(r"prvs=[0-9a-z]{6,}=", re.IGNORECASE)
@@ -53,7 +54,10 @@ class Entry:
     def rank(self) -> tuple[int, int, bool]:
         """Of entries that hold, the highest decides: whom it is for, how narrow it is, and deny before allow."""
         whose = 2 if "@" in self.recipient else 1 if self.recipient else 0
-        width = 0 if self.network is not None else 1_000 if "@" in self.whom else 1 + self.whom.count(".")
+        if self.network is not None:
+            width = self.network.prefixlen - 1_000
+        else:
+            width = 1_000 if "@" in self.whom else 1 + self.whom.count(".")
         return whose, width, not self.allows
 
 
@@ -100,9 +104,10 @@ def _name(word: str) -> str:
 
 
 class AccessList:
-    """The entries, found by what they name."""
+    """The entries, found by what they name. `shared` are domains where strangers have addresses beside each other."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], shared: Container[str] = ()) -> None:
+        self._shared = shared
         self.entries = tuple(parse_entry(line) for line in lines if line.partition("#")[0].strip())
         self._names: dict[str, list[Entry]] = {}
         self._networks: dict[Network, list[Entry]] = {}
@@ -118,10 +123,10 @@ class AccessList:
         if not self.entries:
             return ()
         today = record.envelope.received_at.astimezone(datetime.UTC).date()
-        authors = [box.address.lower() for box in parse_addresses(record.outline.from_).mailboxes]
+        authors = _authors(record.outline)
         sender = record.envelope.sender.lower()
         claimed = [*authors, *forms(sender)]
-        vouched = _vouched(record.auth, authors, sender)
+        vouched = _vouched(record.auth, authors, sender, self._shared)
         held = [entry for name in _names(claimed) for entry in self._names.get(name, ()) if not entry.allows]
         held += [entry for name in _names(vouched) for entry in self._names.get(name, ()) if entry.allows]
         held += self._of_client(record.origin.address)
@@ -163,14 +168,23 @@ def _varies(rest: str) -> bool:
     return rest.startswith("+") or "=" in rest or bool(_COUNTED.fullmatch(rest[1:]))
 
 
-def _vouched(auth: Authentication, authors: Sequence[str], sender: str) -> list[str]:
-    """The addresses that a domain with a passing DKIM signature or SPF stands for."""
+def _authors(outline: Outline) -> Sequence[str]:
+    """Who the From fields say wrote it; of records that do not hold that yet, what the text of From gives."""
+    return outline.authors or [box.address.lower() for box in parse_addresses(outline.from_).mailboxes]
+
+
+def _vouched(auth: Authentication, authors: Sequence[str], sender: str, shared: Container[str]) -> list[str]:
+    """The addresses, and domains as `@domain`, that a passing DKIM signature or SPF stands for."""
     if auth.dmarc.result is AuthResult.FAIL:
         return []
     domains = {registrable(domain) or domain for domain in auth.domains}
     found = [one for one in authors if len(authors) == 1 and (registrable(domain_of(one)) in domains)]
-    if registrable(domain_of(sender)) in domains:
-        found += forms(sender)
+    own = domain_of(sender)
+    if registrable(own) in domains:
+        found.append(f"@{own}")
+        spf = auth.spf
+        if spf.result is AuthResult.PASS and registrable(spf.domain) == registrable(own):
+            found += [sender] if registrable(own) in shared else forms(sender)
     return found
 
 

@@ -8,6 +8,7 @@ from filterd.record import AttachmentOutline, Outline
 URLS = 100
 ATTACHMENTS = 100
 DEFECTS = 50
+AUTHORS = 20
 LINE = 500  # characters of a subject, a From line, a URL or a file name
 
 
@@ -17,6 +18,7 @@ def outline(message: Message) -> Outline:
     return Outline(
         subject=_line(message.subject),
         from_=_line(author.text if author is not None else ""),
+        authors=_authors(message),
         message_id=_line(message.message_id),
         size=len(message.raw),
         digest=message.digest,
@@ -28,6 +30,12 @@ def outline(message: Message) -> Outline:
         defects=tuple(message.defects[:DEFECTS]),
         ambiguous=message.ambiguous,
     )
+
+
+def _authors(message: Message) -> tuple[str, ...]:
+    """As the grammar reads From before anything is decoded: a display name is never an address."""
+    found = tuple(_line(f"{box.local}@{box.domain}".lower()) for box in message.from_[:AUTHORS])
+    return found if len(message.author_domains) == 1 or not found else (*found, "")
 
 
 def _line(text: str) -> str:

@@ -32,6 +32,7 @@ class Outline(Value, kw_only=True):
 
     subject: str = ""
     from_: str = ""  # the From header as a reader sees it, decoded, one line
+    authors: tuple[str, ...] = ()  # the address of each mailbox in From; "" beside them where readers disagree
     message_id: str = ""
     size: int = 0
     digest: str = ""  # SHA-256 of the raw bytes, hex

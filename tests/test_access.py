@@ -13,10 +13,13 @@ from filterd.app.scan import Said, Scanned, scan
 from filterd.authentication import Authentication, AuthResult, DkimResult, DmarcResult, SpfResult
 from filterd.config import ConfigError, load
 from filterd.decision import Action, Reason
+from filterd.mail import Message
 from filterd.mail.envelope import Envelope, Origin, Recipient, Source
+from filterd.outline import outline
 from filterd.policy import Policies, PolicySettings, ThresholdSettings, decide
 from filterd.record import Outline, Record, Verdict
 from filterd.sources import Found
+from filterd.value import replace
 
 ANN, BEN = Recipient("Ann@Example.org"), Recipient("ben@example.org")
 SIGNED = Authentication(dkim=(DkimResult(AuthResult.PASS, "shop.example"),))
@@ -203,3 +206,66 @@ def test_it_is_asked_about_every_mail(tmp_path: Path) -> None:
     assert "they never stop" in decision.text
     (tmp_path / "access").write_text("deny 198.51.100.0/24\n")
     assert load(config).hash != before.hash  # so a reload takes it over
+
+
+GMAIL = Authentication(
+    dkim=(DkimResult(AuthResult.PASS, "gmail.com"),), dmarc=DmarcResult(AuthResult.PASS, domain="gmail.com")
+)
+
+
+def of_message(from_lines: str, auth: Authentication, sender: str = "x@gmail.com") -> Record:
+    """A mail whose From fields are read from the message, as in the service."""
+    message = Message(f"{from_lines}\r\nSubject: hello\r\n\r\nHello.\r\n".encode())
+    return replace(record(sender=sender, auth=auth), outline=outline(message))
+
+
+@pytest.mark.parametrize(
+    "from_lines",
+    [
+        "From: x@gmail.com",
+        'From: "ann@gmail.com" <x@gmail.com>',
+        "From: =?utf-8?q?ann=40gmail.com_=28?= <x@gmail.com>",  # decoded, the address would be in a comment
+        "From: =?utf-8?q?=3Cann=40gmail.com=3E=2C?= <x@gmail.com>",
+        "From: =?utf-8?q?ann=40gmail.com=2C?= <x@gmail.com>",
+        "From: ann@gmail.com," + " " * 600 + "x@gmail.com",  # longer than what the record shows of it
+        "From: ann@gmail.com\r\nFrom: x@gmail.com",
+        "From: x@gmail.com\r\nFrom: ann@gmail.com",
+        "From: ann@gmail.com (\r\nFrom: x@gmail.com",
+        "From: Ann: ann@gmail.com, x@gmail.com;",
+    ],
+)
+def test_another_customer_of_the_same_freemail_host_is_not_allowed(from_lines: str) -> None:
+    assert not says("allow ann@gmail.com", of_message(from_lines, GMAIL))
+
+
+def test_the_customer_himself_is_allowed() -> None:
+    assert says("allow ann@gmail.com", of_message('From: "x@gmail.com" <Ann@Gmail.com>', GMAIL))
+
+
+def test_a_signature_says_nothing_of_the_envelope() -> None:
+    """Who has one signed mail of his own can send it again under any envelope sender."""
+    replayed = of_message("From: x@gmail.com", GMAIL, sender="ann@gmail.com")
+    assert not says("allow ann@gmail.com", replayed)
+    assert says("allow gmail.com", replayed)
+    sent = replace(replayed, auth=replace(GMAIL, spf=SpfResult(AuthResult.PASS, "gmail.com")))
+    assert says("allow ann@gmail.com", sent)
+
+
+def test_counted_addresses_of_a_shared_host_are_other_people() -> None:
+    spf = Authentication(spf=SpfResult(AuthResult.PASS, "gmx.de"))
+    other = record(from_="x@gmx.de", sender="ann-17@gmx.de", auth=spf)
+    assert chosen(AccessList(["allow ann@gmx.de"], {"gmx.de"}).holding(other), ANN) is None
+    assert chosen(AccessList(["allow ann@gmx.de"]).holding(other), ANN) is not None
+    assert chosen(AccessList(["deny ann@gmx.de"], {"gmx.de"}).holding(other), ANN) is not None
+
+
+def test_readers_who_disagree_about_the_author_leave_nobody_allowed() -> None:
+    odd = of_message("From: news@shop.example <x@evil.example>", SIGNED, sender="x@evil.example")
+    assert "" in odd.outline.authors
+    assert not says("allow shop.example", odd)
+    assert says("deny evil.example", odd)
+
+
+def test_of_two_networks_the_narrower_decides() -> None:
+    listed = AccessList(["deny 192.0.2.0/24", "allow 192.0.2.7"])
+    assert chosen(listed.holding(record()), ANN) == parse_entry("allow 192.0.2.7")
