@@ -32,8 +32,13 @@ from filterd.store.words import (
     StoreFull,
     StoreUnavailable,
     Tally,
+    Suggestion,
+    SuggestionCounts,
+    SuggestionFilter,
+    SuggestionState,
     Token,
 )
+    Way,
 
 if TYPE_CHECKING:
     from filterd.store.store import Store
@@ -62,8 +67,13 @@ __all__ = [
     "Tally",
     "Token",
 ]
+    "Suggestion",
+    "SuggestionCounts",
+    "SuggestionFilter",
+    "SuggestionState",
 
 
+    "Way",
 def __getattr__(name: str) -> Any:
     if name == "Store":
         from filterd.store.store import Store

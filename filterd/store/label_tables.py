@@ -23,6 +23,7 @@ labels = Table(
     Column("said", Float, nullable=False, server_default="0"),  # log-odds before this label was learnt
     Column("body", LargeBinary),  # zstandard: the message, where there was room for it
     _number("stored"),  # bytes of the body as it is stored
+    _text("suggestion"),  # the id of the suggestion that it came by
     Index("ix_labels_reporter", "reporter", "time"),
     Index("ix_labels_stored", "stored", "key"),
     sqlite_autoincrement=True,

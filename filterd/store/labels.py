@@ -7,8 +7,9 @@ bytes, which only the classifier reads. Bodies are kept while they fit into the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from filterd.store import rows
 from filterd.store.database import Database
@@ -31,6 +32,7 @@ class Label(Value, kw_only=True):
     reporter: str = ""
     time: int = 0  # milliseconds; 0: now
     body: bytes | None = None  # the raw message
+    suggestion: str = ""  # the id of the suggestion that it came by
 
 
 class LabelCounts(Value):
@@ -50,20 +52,13 @@ class Labels:
 
         `quota` bytes of bodies in all, but for the last few.
         """
-        stamp = rows.now()
         with self._database.write() as connection:
-            connection.execute(delete(labels).where(labels.c.digest.in_([one.digest for one in found])))
-            connection.execute(insert(labels), [_row(one, stamp, bool(quota)) for one in found])
-            newest = _newest(connection)
-            if quota and (len(found) > 1 or newest % _TRIM == 0):
-                _within(connection, quota)
-            return newest
+            return put(connection, found, quota)
 
     def remove(self, digest: str) -> int:
         """Drop the label of this message; the newest key that is left."""
         with self._database.write() as connection:
-            connection.execute(delete(labels).where(labels.c.digest == digest))
-            return _newest(connection)
+            return remove(connection, digest)
 
     def counts(self) -> LabelCounts:
         with self._database.read() as connection:
@@ -83,18 +78,7 @@ class Labels:
             with self._database.read() as connection:
                 found = connection.execute(page).all()
             for row in found:
-                yield (
-                    row.key,
-                    Label(
-                        digest=row.digest,
-                        spam=bool(row.spam),
-                        example=rows.unsqueeze(row.example),
-                        said=row.said,
-                        by=row.by,
-                        reporter=row.reporter,
-                        time=row.time,
-                    ),
-                )
+                yield row.key, label_from(row)
             if len(found) < _PAGE:
                 return
             after = found[-1].key
@@ -106,6 +90,38 @@ class Labels:
                 body = connection.execute(select(labels.c.body).where(labels.c.digest == digest)).scalar()
             if body is not None:
                 yield digest, rows.unsqueeze(body)
+
+
+def put(connection: Connection, found: Sequence[Label], quota: int = 0) -> int:
+    """`Labels.put`, in the caller's transaction."""
+    stamp = rows.now()
+    connection.execute(delete(labels).where(labels.c.digest.in_([one.digest for one in found])))
+    connection.execute(insert(labels), [_row(one, stamp, bool(quota)) for one in found])
+    newest = _newest(connection)
+    if quota and (len(found) > 1 or newest % _TRIM == 0):
+        _within(connection, quota)
+    return newest
+
+
+def remove(connection: Connection, digest: str) -> int:
+    """`Labels.remove`, in the caller's transaction."""
+    connection.execute(delete(labels).where(labels.c.digest == digest))
+    return _newest(connection)
+
+
+def label_from(row: Row[Any], *, with_body: bool = False) -> Label:
+    """The label that a row is."""
+    return Label(
+        digest=row.digest,
+        spam=bool(row.spam),
+        example=rows.unsqueeze(row.example),
+        said=row.said,
+        by=row.by,
+        reporter=row.reporter,
+        time=row.time,
+        body=rows.unsqueeze(row.body) if with_body and row.body is not None else None,
+        suggestion=row.suggestion,
+    )
 
 
 def _row(label: Label, stamp: int, keep_body: bool) -> dict[str, object]:
@@ -120,6 +136,7 @@ def _row(label: Label, stamp: int, keep_body: bool) -> dict[str, object]:
         "said": label.said,
         "body": body,
         "stored": len(body or b""),
+        "suggestion": clean(label.suggestion, 64),
     }
 
 

@@ -19,6 +19,7 @@ from filterd.store.database import Database
 from filterd.store.memory_tables import senders, texts
 from filterd.store.schema import audit, bodies, delivered, items, marks, record_data, records, tallies
 from filterd.store.settings import RetentionSettings
+from filterd.store.suggestion_tables import suggestions
 from filterd.store.words import ItemState, QuarantineClass
 from filterd.value import Value
 
@@ -89,6 +90,7 @@ class _Expiry:
         yield "", self._kept_messages
         yield "", self._forgotten(senders.c.key, senders.c.last, self._settings.senders)
         yield "", self._forgotten(texts.c.band, texts.c.last, self._settings.texts)
+        yield "", self._forgotten(suggestions.c.key, suggestions.c.time, self._settings.suggestions)
         yield "", self._small_things
         yield "pages", lambda connection: (self._dialect.give_back(connection, PAGES), 0)
 
@@ -185,7 +187,7 @@ class _Expiry:
         return len(chosen), _drop_bodies(connection, {body for _, body in chosen})
 
     def _forgotten(self, key: Column[Any], last: Column[int], age: float) -> Bite:
-        """Rows of the memory that were not touched for so long."""
+        """Rows that were not touched for so long."""
         old = select(key).where(last < self._now - int(age * 1000)).limit(RECORDS)
         return lambda connection: (connection.execute(delete(key.table).where(key.in_(old))).rowcount, 0)
 

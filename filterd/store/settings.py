@@ -44,6 +44,9 @@ class RetentionSettings(Settings):
     )
     senders: Duration = Field(180 * _DAY, gt=0, description="How long a sender that no longer writes is remembered.")
     texts: Duration = Field(2 * _DAY, gt=0, description="How long a text is remembered, to know its near duplicates.")
+    suggestions: Duration = Field(
+        90 * _DAY, gt=0, description="How long it can be seen, reviewed and undone what people said about messages."
+    )
     min_free: Size = Field(
         500_000_000,
         description="Under so many free bytes on the disk, mail is deferred instead of quarantined.",

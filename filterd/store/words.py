@@ -214,3 +214,65 @@ class Token(Value, kw_only=True):
     scopes: tuple[str, ...]
     expires: int  # milliseconds since 1970; 0: never
     used: int
+
+
+class Way(enum.StrEnum):
+    """How somebody's word about a message came."""
+
+    RELEASE = "release"  # a held message was released, which is to say: ham
+    DENY = "deny"  # its sender was blocked: spam
+    BUTTON = "button"  # Spam, or Not spam, was pressed on the pages or in a digest
+    REPORT = "report"  # it was sent to a report address
+    IMAP = "imap"  # it was moved into Junk, or out of it
+    DOOR = "door"  # a mail server or a client said so over spamd or HTTP
+
+
+class SuggestionState(enum.StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"  # learnt, by a reviewer's word or at once
+    REJECTED = "rejected"
+    UNDONE = "undone"  # was accepted or pending, and was taken back
+
+
+class Suggestion(Value, kw_only=True):
+    """Somebody's word about one message, and what was decided about it."""
+
+    id: str = ""  # "" until it is stored
+    time: datetime.datetime | None = None  # None until it is stored
+    digest: str  # of the message, as labels know it
+    spam: bool
+    way: Way
+    reporter: str = ""  # who said so
+    address: str = ""  # whose mail it is: what a manager's domains are held against
+    record: str = ""  # the record's id, where it is known
+    item: str = ""  # the quarantine item's id, likewise
+    from_: str = msgspec.field(default="", name="from")
+    subject: str = ""
+    message_id: str = ""
+    said: float = 0.0  # log-odds of spam that the model had given before
+    doubtful: bool = False  # the word contradicts a confident model: look at it first
+    state: SuggestionState = SuggestionState.PENDING
+    state_at: datetime.datetime | None = None
+    decided_by: str = ""
+    note: str = ""  # why it was not learnt, or a word of the reviewer's
+    stored: bool = False  # the message itself is here: it was not accepted yet
+
+
+class SuggestionFilter(Value, kw_only=True):
+    """Which suggestions. A field at its default does not ask; the others must all hold."""
+
+    states: tuple[SuggestionState, ...] = (SuggestionState.PENDING,)
+    spam: bool | None = None
+    way: Way | None = None
+    reporter: str = ""
+    doubtful: bool | None = None
+    text: str = ""  # part of the subject, From, message id, reporter or address
+    mine: tuple[str, ...] = ()  # whose mail: addresses, or domains with their @; () is everybody's
+    since: datetime.datetime | None = None
+
+
+class SuggestionCounts(Value):
+    """What waits for a reviewer."""
+
+    pending: int = 0
+    doubtful: int = 0  # contradict a confident model and were not looked at: pending, or learnt at once
