@@ -31,14 +31,14 @@ from filterd.store.words import (
     StoreError,
     StoreFull,
     StoreUnavailable,
-    Tally,
     Suggestion,
     SuggestionCounts,
     SuggestionFilter,
     SuggestionState,
+    Tally,
     Token,
-)
     Way,
+)
 
 if TYPE_CHECKING:
     from filterd.store.store import Store
@@ -64,16 +64,16 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreUnavailable",
-    "Tally",
-    "Token",
-]
     "Suggestion",
     "SuggestionCounts",
     "SuggestionFilter",
     "SuggestionState",
-
-
+    "Tally",
+    "Token",
     "Way",
+]
+
+
 def __getattr__(name: str) -> Any:
     if name == "Store":
         from filterd.store.store import Store

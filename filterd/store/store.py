@@ -33,9 +33,9 @@ from filterd.store.quarantine import Quarantine
 from filterd.store.retention import DELETED_KEPT, Expired, expire
 from filterd.store.schema import delivered, items, marks, tallies
 from filterd.store.settings import Keep, RetentionSettings
+from filterd.store.suggestions import Suggestions
 from filterd.store.words import ClassCount, Held, QuarantineClass, StoreFull, Tally
 from filterd.store.writer import Counters, Writer
-from filterd.store.suggestions import Suggestions
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,11 +56,11 @@ class Store:
         self.people = People(database)
         self.memory = Memory(database)
         self.labels = Labels(database)
+        self.suggestions = Suggestions(database)
         self._database = database
         self._lock = lock
         self._writer_started: Writer | None = None
         self._closed = False
-        self.suggestions = Suggestions(database)
         self._squeezing = 0  # bytes of messages that wait to be compressed
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="store")
         self._delivered: set[str] | None = None  # digests, where nobody else can add to them
