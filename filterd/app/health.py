@@ -1,7 +1,7 @@
 """Health: is the service well, degraded or down, and what is wrong, in sentences.
 
-Down is what a load balancer should know: the store cannot be written, no worker lives, or the next hop is
-gone. Degraded is what a postmaster should know.
+Down is what a load balancer should know: the store cannot be written, no worker lives, or no next hop of a
+listener is left. Degraded is what a postmaster should know.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Vitals(Value, kw_only=True):
     workers_alive: int
     workers_wanted: int
     store: str | None = None  # None is well, else a sentence
-    next_hops: tuple[tuple[str, str | None], ...] = ()  # url, and None or a sentence
+    next_hops: tuple[tuple[tuple[str, str | None], ...], ...] = ()  # of each listener: url, and None or a sentence
     bypass: str | None = None
     enforcing: bool = True
     undelivered: int = 0
@@ -61,7 +61,9 @@ def conclude(vitals: Vitals) -> Health:
         degraded.append(f"{vitals.workers_alive} of {vitals.workers_wanted} worker processes live")
     if vitals.store is not None:
         down.append(f"the store: {vitals.store}")
-    down += [f"the next hop {url}: {wrong}" for url, wrong in vitals.next_hops if wrong is not None]
+    for hops in vitals.next_hops:
+        wrong = [f"the next hop {url}: {why}" for url, why in hops if why is not None]
+        (down if len(wrong) == len(hops) else degraded).extend(wrong)
     if vitals.bypass is not None:
         degraded.append(f"bypass is on, everything passes: {vitals.bypass}")
     if not vitals.enforcing:

@@ -5,19 +5,22 @@ they are.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from filterd.config.model import Config
 from filterd.frontends.settings import SmtpListener
-from filterd.relay import NextHop, RelaySettings, next_hop
+from filterd.relay import NextHop, RelaySettings, SeveralHops, next_hop
 
 KNOWN = 5.0  # seconds that the health of a next hop is remembered
 
+Relay = tuple[str, ...]  # the addresses of a `relay:`, the preferred first
+
 
 class Hops:
-    """Gives the next hop for a relay address."""
+    """Gives the next hop for a `relay:`."""
 
     def __init__(self) -> None:
-        self._hops: dict[tuple[str, RelaySettings], NextHop] = {}
+        self._hops: dict[tuple[Relay, RelaySettings], NextHop] = {}
         self._health: dict[str, tuple[float, str | None]] = {}
 
     def take(self, config: Config) -> None:
@@ -26,36 +29,44 @@ class Hops:
             if isinstance(listener, SmtpListener):
                 self.give(config, listener.relay, xclient=listener.xclient)
 
-    def give(self, config: Config, url: str, *, xclient: bool = False) -> NextHop:
-        """The next hop at `url`, with the site's relay settings."""
+    def give(self, config: Config, relay: Relay, *, xclient: bool = False) -> NextHop:
+        """The next hop at `relay`, with the site's settings for them."""
         changes: dict[str, object] = {"xclient": True} if xclient else {}
         if config.relay.hostname == "localhost":  # its default: nobody named it
             changes["hostname"] = config.hostname
-        settings = config.relay.model_copy(update=changes)
-        key = (url, settings)
-        if key not in self._hops:
-            self._hops[key] = next_hop(url, settings)
-        return self._hops[key]
+        return self._give(relay, config.relay.model_copy(update=changes))
 
-    async def health(self, config: Config) -> tuple[tuple[str, str | None], ...]:
-        """Each relay address in use, and None or what is wrong with it; asked every `KNOWN` seconds."""
-        urls = dict.fromkeys(one.relay for one in config.listeners if isinstance(one, SmtpListener))
-        found = await asyncio.gather(*(self._healthy(config, url) for url in urls))
-        return tuple(zip(urls, found, strict=True))
+    async def health(self, config: Config) -> tuple[tuple[tuple[str, str | None], ...], ...]:
+        """For each `relay:` in use its addresses, and None or what is wrong; asked every `KNOWN` seconds."""
+        urls = dict.fromkeys(url for relay in _relays(config) for url in relay)
+        found = dict(zip(urls, await asyncio.gather(*(self._healthy(config, url) for url in urls)), strict=True))
+        return tuple(tuple((url, found[url]) for url in relay) for relay in dict.fromkeys(_relays(config)))
 
     async def aclose(self) -> None:
         await asyncio.gather(*(hop.aclose() for hop in self._hops.values()))
+
+    def _give(self, relay: Relay, settings: RelaySettings) -> NextHop:
+        key = (relay, settings)
+        if key not in self._hops:
+            if len(relay) == 1:
+                self._hops[key] = next_hop(relay[0], settings)
+            else:
+                self._hops[key] = SeveralHops([self._give((url,), settings) for url in relay], settings.retry)
+        return self._hops[key]
 
     async def _healthy(self, config: Config, url: str) -> str | None:
         now = asyncio.get_running_loop().time()
         asked, said = self._health.get(url, (-KNOWN, None))
         if now - asked >= KNOWN:
-            said = await self.give(config, url).healthy()
+            said = await self.give(config, (url,)).healthy()
             self._health[url] = (now, said)
         return said
 
 
-def release_url(config: Config) -> str | None:
+def release_url(config: Config) -> Relay | None:
     """Where mail that leaves the quarantine goes; None when nothing says so."""
-    relays = (one.relay for one in config.listeners if isinstance(one, SmtpListener))
-    return config.release.relay or next(relays, None)
+    return config.release.relay or next(_relays(config), None)
+
+
+def _relays(config: Config) -> Iterator[Relay]:
+    return (one.relay for one in config.listeners if isinstance(one, SmtpListener))

@@ -38,13 +38,13 @@ def listeners(config: Config, kind: type[L]) -> Iterator[tuple[int, L]]:
 
 def _relay_addresses(config: Config) -> Iterator[Contradiction]:
     """Every relay address can be read, and none leads back to one of our own doors."""
-    named: list[tuple[Key, str]] = [
+    named: list[tuple[Key, tuple[str, ...]]] = [
         (("listeners", position, "relay"), listener.relay) for position, listener in listeners(config, SmtpListener)
     ]
     if config.release.relay is not None:
         named.append((("release", "relay"), config.release.relay))
     doors = [address for listener in config.listeners for address in listener.listen]
-    for key, url in named:
+    for key, url in ((key, url) for key, urls in named for url in urls):
         try:
             hop = parse_url(url)
         except ValueError as error:

@@ -20,7 +20,7 @@ from filterd.checks.site import SiteSettings
 from filterd.classifier import ModelSettings
 from filterd.engine.rates import RateSettings
 from filterd.engine.settings import EngineSettings, OnError, WorkLimits
-from filterd.frontends.settings import AnyListener
+from filterd.frontends.settings import AnyListener, RelayField
 from filterd.frontends.smtp.settings import BareNewline, SmtpLimits
 from filterd.frontends.web.settings import WebSettings
 from filterd.learning.settings import LearningLimits
@@ -57,7 +57,9 @@ class TlsSettings(Settings):
 
 
 class ReleaseSettings(Settings):
-    relay: str | None = Field(None, description="Where released mail goes; null: the relay of the first smtp listener.")
+    relay: RelayField | None = Field(
+        None, description="Where released mail goes; null: the relay of the first smtp listener."
+    )
 
 
 class LogFormat(enum.StrEnum):

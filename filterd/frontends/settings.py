@@ -71,6 +71,7 @@ AddressField = Annotated[
     WithJsonSchema({"type": "string", "examples": ["127.0.0.1:10025", "unix:/run/filterd/milter.sock"]}),
 ]
 ListenField = Annotated[tuple[AddressField, ...], BeforeValidator(_several), Field(min_length=1)]
+RelayField = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
 
 LOOPBACK = (parse_network("127.0.0.0/8"), parse_network("::1/128"))
 
@@ -112,8 +113,9 @@ class SmtpListener(TrustingListener):
     """The SMTP proxy: it answers a client with what the next hop says."""
 
     protocol: Literal["smtp"]
-    relay: str = Field(
-        description="The next hop: `smtp://host:port`, `lmtp://host:port`, `lmtp+unix:/path` or `maildir:/path`."
+    relay: RelayField = Field(
+        description="The next hop: `smtp://host:port`, `lmtp://host:port`, `lmtp+unix:/path` or `maildir:/path`; "
+        "or a list of them, of which mail goes to the first that is up."
     )
     position: Position = Field(
         Position.BEFORE_QUEUE, description="after-queue never refuses: reject becomes quarantine."

@@ -30,6 +30,7 @@ class Connection(asyncio.Protocol):
         self.failure: str | None = None
         self.farewell: Answer | None = None  # an answer that nothing had asked for, such as 421 or an early 552
         self.opened_at = time.monotonic()
+        self.place = ""  # the IP address of the peer
         self.mails = 0  # transactions begun; above 0 it is a kept connection, which may have gone stale
         self._transport: asyncio.Transport | None = None
         self._reader = AnswerReader()

@@ -65,6 +65,10 @@ class Transaction(Protocol):
         """Done: give the connection back to be kept, or quit. Never raises."""
         ...
 
+    def another(self) -> Transaction:
+        """A new one for a copy of the same mail, at the same host if there are several."""
+        ...
+
 
 class NextHop(Protocol):
     """A relay address that is ready for use."""

@@ -122,6 +122,9 @@ class MaildirTransaction:
     async def close(self) -> None:
         await self.reset()
 
+    def another(self) -> MaildirTransaction:
+        return MaildirTransaction(self._path)
+
 
 def _deliver(
     maildir: Path, heads: Sequence[bytes], chunks: Sequence[bytes | memoryview], withdrawn: threading.Event

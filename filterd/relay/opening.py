@@ -7,8 +7,11 @@ after "the next hop ..." and is meant for the postmaster.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import ssl
+from ipaddress import ip_address
 
 from filterd.relay.address import HopAddress, HopProtocol
 from filterd.relay.answer import Answer
@@ -16,6 +19,8 @@ from filterd.relay.connection import Connection
 from filterd.relay.handover import xclient_commands
 from filterd.relay.hop import Capabilities, Handover
 from filterd.relay.settings import RelaySettings, TlsMode
+
+_LEAST = 2.0  # seconds that one of many addresses is given at least
 
 
 class ConnectFailed(Exception):
@@ -41,14 +46,21 @@ def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
     return context
 
 
-async def connect(address: HopAddress, settings: RelaySettings, context: ssl.SSLContext | None) -> Connection:
-    """Open, greet and, as the settings say, begin TLS; raises ConnectFailed."""
-    try:
-        return await _within(address, settings, context)
-    except TlsFailed:
-        if settings.tls is not TlsMode.OPPORTUNISTIC:
-            raise
-        return await _within(address, settings, None)
+async def connect(
+    address: HopAddress, settings: RelaySettings, context: ssl.SSLContext | None, prefer: str = ""
+) -> Connection:
+    """Open, greet and, as the settings say, begin TLS; raises ConnectFailed.
+
+    Of a name with several addresses the first that serves, and `prefer` before the others. Each has its share
+    of the time.
+    """
+    places = await _places(address, settings)
+    places.sort(key=lambda place: place.host != prefer)
+    patience = max(settings.connect_timeout / len(places), min(settings.connect_timeout, _LEAST))
+    for place in places[:-1]:
+        with contextlib.suppress(ConnectFailed):
+            return await _at(place, address, settings, context, patience)
+    return await _at(places[-1], address, settings, context, patience)
 
 
 async def begin_xclient(
@@ -63,11 +75,42 @@ async def begin_xclient(
     await _hello(connection, address, settings)
 
 
-async def _within(address: HopAddress, settings: RelaySettings, context: ssl.SSLContext | None) -> Connection:
-    """One attempt, in the time that the settings give it."""
+async def _places(address: HopAddress, settings: RelaySettings) -> list[HopAddress]:
+    """The address, once for each IP address that its name has; raises ConnectFailed."""
+    if address.path or _is_ip(address.host):
+        return [address]
+    looking = asyncio.get_running_loop().getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     try:
         async with asyncio.timeout(settings.connect_timeout):
-            connection = await _open(address, settings)
+            found = await looking
+    except TimeoutError as error:
+        raise ConnectFailed(f"was not found in the DNS within {settings.connect_timeout:g} seconds") from error
+    except OSError as error:
+        raise ConnectFailed(f"cannot be reached: {_said(error)}") from error
+    hosts = dict.fromkeys(str(place[0]) for *_, place in found)
+    return [HopAddress(address.protocol, host, address.port) for host in hosts]
+
+
+async def _at(
+    place: HopAddress, address: HopAddress, settings: RelaySettings, context: ssl.SSLContext | None, patience: float
+) -> Connection:
+    """One of the places; without TLS when that is opportunistic and did not work."""
+    try:
+        return await _within(place, address, settings, context, patience)
+    except TlsFailed:
+        if settings.tls is not TlsMode.OPPORTUNISTIC:
+            raise
+        return await _within(place, address, settings, None, patience)
+
+
+async def _within(
+    place: HopAddress, address: HopAddress, settings: RelaySettings, context: ssl.SSLContext | None, patience: float
+) -> Connection:
+    """One attempt, in the time that it is given."""
+    try:
+        async with asyncio.timeout(patience):
+            connection = await _open(place, settings)
+            connection.place = place.host
             try:
                 await _greet(connection, address, settings, context)
             except BaseException:
@@ -75,17 +118,17 @@ async def _within(address: HopAddress, settings: RelaySettings, context: ssl.SSL
                 raise
             return connection
     except TimeoutError as error:
-        raise ConnectFailed(f"was not ready within {settings.connect_timeout:g} seconds") from error
+        raise ConnectFailed(f"was not ready within {patience:g} seconds") from error
     except OSError as error:
         raise ConnectFailed(f"cannot be reached: {_said(error)}") from error
 
 
-async def _open(address: HopAddress, settings: RelaySettings) -> Connection:
+async def _open(place: HopAddress, settings: RelaySettings) -> Connection:
     loop = asyncio.get_running_loop()
-    if address.path:
-        return (await loop.create_unix_connection(Connection, address.path))[1]
+    if place.path:
+        return (await loop.create_unix_connection(Connection, place.path))[1]
     local = (settings.source_address, 0) if settings.source_address else None
-    return (await loop.create_connection(Connection, address.host, address.port, local_addr=local))[1]
+    return (await loop.create_connection(Connection, place.host, place.port, local_addr=local))[1]
 
 
 async def _greet(
@@ -156,6 +199,13 @@ async def _ask(connection: Connection, command: bytes | None, patience: float) -
 
 def _verb(command: bytes | None) -> str:
     return "the connection" if command is None else command.split()[0].decode("ascii")
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
 
 
 def _said(error: OSError) -> str:

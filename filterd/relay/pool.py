@@ -24,6 +24,7 @@ class Pool:
     def __init__(self, address: HopAddress, settings: RelaySettings) -> None:
         self.seen: tuple[float, Capabilities] | None = None  # what the newest connection announced, and when
         self._address = address
+        self._place = ""  # of several IP addresses the one that served last
         self._settings = settings
         self._tls = tls_context(settings)
         self._free = asyncio.Semaphore(settings.max_connections)
@@ -68,7 +69,8 @@ class Pool:
 
     async def dial(self, handover: Handover | None) -> Connection:
         """A new connection, not yet of the pool, the client's own if one is given; raises ConnectFailed."""
-        connection = await connect(self._address, self._settings, self._tls)
+        connection = await connect(self._address, self._settings, self._tls, self._place)
+        self._place = connection.place
         self.seen = (time.monotonic(), connection.capabilities)
         if handover is not None:
             try:

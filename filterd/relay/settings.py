@@ -44,6 +44,11 @@ class RelaySettings(Settings):
     queue_timeout: Duration = Field(
         default=20.0, description="How long a mail may wait for one of these connections, before it is 451."
     )
+    retry: Duration = Field(
+        default=10.0,
+        gt=0,
+        description="Of several next hops, one that cannot be reached is passed over; how often it is tried again.",
+    )
     hold: Duration = Field(
         default=2.0,
         description="How long a slow client may hold a connection between two commands; then it serves "

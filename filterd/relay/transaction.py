@@ -103,6 +103,9 @@ class SmtpTransaction:
     async def close(self) -> None:
         self._forget()
 
+    def another(self) -> SmtpTransaction:
+        return SmtpTransaction(self._url, self._pool, self._settings, self._handover, each=self._each)
+
     async def _begin(self, sender: str, parameters: Sequence[str], ahead: Sequence[Recipient]) -> Reply:
         """MAIL, on a new connection if a kept one is dead; with it, what can be sent ahead for `ahead`."""
         for fresh in (False, True):

@@ -16,7 +16,17 @@ from filterd.app.health import Level, Vitals, conclude
         ({"workers_alive": 1}, Level.DEGRADED, "1 of 2 worker"),
         ({"workers_alive": 0}, Level.DOWN, "no worker process"),
         ({"store": "the database is read-only"}, Level.DOWN, "read-only"),
-        ({"next_hops": (("smtp://a:1", None), ("smtp://b:1", "it refuses"))}, Level.DOWN, "smtp://b:1: it refuses"),
+        (
+            {"next_hops": ((("smtp://a:1", None),), (("smtp://b:1", "it refuses"),))},
+            Level.DOWN,
+            "smtp://b:1: it refuses",
+        ),
+        (
+            {"next_hops": ((("smtp://a:1", None), ("smtp://b:1", "it refuses")),)},
+            Level.DEGRADED,
+            "smtp://b:1: it refuses",
+        ),
+        ({"next_hops": ((("smtp://a:1", "gone"), ("smtp://b:1", "it refuses")),)}, Level.DOWN, "smtp://a:1: gone"),
         ({"bypass": "since noon"}, Level.DEGRADED, "since noon"),
         ({"enforcing": False}, Level.DEGRADED, "enforce is false"),
         ({"undelivered": 3}, Level.DEGRADED, "3 messages"),

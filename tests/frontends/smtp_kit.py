@@ -121,6 +121,9 @@ class HopTransaction:
         self.hop.open -= self.began
         self.began = False
 
+    def another(self) -> HopTransaction:
+        return HopTransaction(self.hop, self.handover)
+
 
 @dataclass
 class Sieve:

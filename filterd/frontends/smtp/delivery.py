@@ -16,7 +16,7 @@ from filterd.decision import Copy
 from filterd.frontends.smtp import replies
 from filterd.mail.envelope import Envelope, Recipient
 from filterd.relay import deliver
-from filterd.relay.hop import Handover, NextHop, Transaction
+from filterd.relay.hop import Transaction
 from filterd.reply import Reply
 
 TraceLine = Callable[[Sequence[Recipient], datetime.datetime], bytes]
@@ -35,8 +35,7 @@ class SmtpDelivery:
     def __init__(
         self,
         envelope: Envelope,
-        hop: NextHop,
-        handover: Handover,
+        transaction: Callable[[], Transaction],
         trace: TraceLine,
         *,
         may_refuse: bool,
@@ -45,8 +44,7 @@ class SmtpDelivery:
         self.may_refuse = may_refuse
         self.replies_each = replies_each
         self._envelope = envelope
-        self._hop = hop
-        self._handover = handover
+        self._transaction = transaction
         self._trace = trace
         self._withdrawn = False
         self._under_way: set[_Sending] = set()
@@ -65,7 +63,7 @@ class SmtpDelivery:
             return refused
         line = self._trace(recipients, datetime.datetime.now(datetime.UTC))
         size = len(line) + sum(len(piece) for piece in content)
-        sending = _Sending(self._hop.transaction(self._handover), chain((line,), content))
+        sending = _Sending(self._transaction(), chain((line,), content))
         self._under_way.add(sending)
         try:
             return await sending.run(self._envelope.sender, self._parameters(size), recipients)

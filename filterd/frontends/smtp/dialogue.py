@@ -212,8 +212,7 @@ class Dialogue:
             return (replies.about(refusal, mail.id),) * each
         delivery = SmtpDelivery(
             envelope,
-            mail.door.hop,
-            mail.handover,
+            mail.transaction.another,
             trace,
             may_refuse=mail.door.before_queue,
             replies_each=mail.door.settings.lmtp,
