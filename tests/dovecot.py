@@ -8,8 +8,8 @@
             imap.select("INBOX")
         server.mails("Junk")                       # what lies in a folder of USER, as it was delivered
 
-`conf` is what a site adds to dovecot.conf, with the folder of the server for `{folder}`. USERS have the password
-SECRET; everybody has INBOX, Junk, Trash and Sent. Needs root, as Dovecot does.
+`conf` is what a site adds to dovecot.conf, with the folder of the server for `{folder}`, and `files` what it puts into
+`{folder}/site`. USERS have the password SECRET; everybody has INBOX, Junk, Trash and Sent. Needs root, as Dovecot does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -116,7 +116,7 @@ service auth {{
 class Dovecot:
     """Starts on entering; ends, and takes its folder with it, on leaving."""
 
-    def __init__(self, *, conf: str = "") -> None:
+    def __init__(self, *, conf: str = "", files: Mapping[str, str] | None = None) -> None:
         self._program = require("dovecot", package="dovecot-core")
         for module, package in (("imap", "imapd"), ("pop3", "pop3d"), ("lmtp", "lmtpd")):
             require(module, package=f"dovecot-{package}", also=("/usr/lib/dovecot",))
@@ -130,9 +130,9 @@ class Dovecot:
         self.lmtp_url = "lmtp://{}:{}".format(*self.lmtp)
         self.sasl = f"inet:127.0.0.1:{ports['auth']}"
         self.ca = self.folder / "ca.pem"
-        self._configuration = _CONFIGURATION.format(folder=self.folder, **ports) + conf.replace(
-            "{folder}", str(self.folder)
-        )
+        self.configuration = self.folder / "dovecot.conf"
+        self._files = files or {}
+        self._settings = _CONFIGURATION.format(folder=self.folder, **ports) + conf.replace("{folder}", str(self.folder))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -176,15 +176,17 @@ class Dovecot:
 
     def __enter__(self) -> Self:
         certificate(self.folder, "127.0.0.1")
-        for name in ("run", "state", "mail", "home"):
+        for name in ("run", "state", "mail", "home", "site"):
             (self.folder / name).mkdir()
         self.folder.chmod(0o755)
         for name in ("mail", "home"):
             shutil.chown(self.folder / name, "nobody", "nogroup")
         (self.folder / "users").write_text("".join(f"{user}:{{PLAIN}}{SECRET}::::::\n" for user in USERS))
-        configuration = self.folder / "dovecot.conf"
-        configuration.write_text(self._configuration)
-        self._process = subprocess.Popen([self._program, "-F", "-c", configuration], stderr=subprocess.DEVNULL)
+        for name, text in self._files.items():
+            (self.folder / "site" / name).write_text(text)
+            (self.folder / "site" / name).chmod(0o755)
+        self.configuration.write_text(self._settings)
+        self._process = subprocess.Popen([self._program, "-F", "-c", self.configuration], stderr=subprocess.DEVNULL)
         try:
             self._until_it_serves()
         except BaseException:

@@ -69,6 +69,7 @@ defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 verify unix - - n - 1 verify
 virtual unix - n n - - virtual
+lmtp unix - - n - - lmtp
 error unix - - n - - error
 retry unix - - n - - error
 proxymap unix - - n - - proxymap
