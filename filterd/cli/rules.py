@@ -11,6 +11,7 @@ import typer
 
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, print_table, read_config
 from filterd.cli.replaying import replay
+from filterd.cli.tuning import tune
 from filterd.engine.loading import builtin_symbols
 from filterd.findings import Symbol
 from filterd.printable import printable
@@ -22,6 +23,7 @@ from filterd.yamlfile import Problem
 
 app = typer.Typer()
 app.command()(replay)
+app.command()(tune)
 
 PathsArgument = Annotated[
     list[Path] | None,
