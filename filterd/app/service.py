@@ -23,6 +23,7 @@ from filterd.app.children import Child
 from filterd.app.control import Control
 from filterd.app.doors import Door, Doors
 from filterd.app.entrances import MilterEntrance, SmtpEntrance, WebEntrance
+from filterd.app.following import Following
 from filterd.app.health import Health, Level, Vitals, conclude, report
 from filterd.app.hops import Hops
 from filterd.app.learning import LearningLink
@@ -53,7 +54,7 @@ from filterd.yamlfile import DocumentError
 log = structlog.get_logger("filterd")
 
 DRAIN = 30.0
-WATCH = 1.0  # seconds between two looks at the bypass file
+WATCH = 1.0  # seconds between two looks at the bypass file, and at what people said of senders
 
 TROUBLE = (DocumentError, PoolError, SocketError, StateError, StoreError, OSError, ValueError)
 
@@ -79,6 +80,7 @@ class Service:
         self._desks: Desks
         self._statistics: Statistics
         self._world: World
+        self._following: Following
 
     @property
     def doors(self) -> Doors:
@@ -107,6 +109,8 @@ class Service:
         self.engine = Engine(generation, self.store, self._recorded, mark_key=secret)
         stack.push_async_callback(self._close_workers)
         self.engine.bypass = self._bypass.said() is not None
+        self._following = Following(self.store, self.engine)
+        await self._following.look()
         self._hops.take(config)
         stack.push_async_callback(self._hops.aclose)
         control = Control(config.state, self.status)
@@ -259,7 +263,7 @@ class Service:
         }
 
     async def _watch(self) -> None:
-        """Follow the bypass file; while it is there, say so every minute."""
+        """Follow the bypass file, of which every minute is told, and what people say about senders."""
         said_at = 0.0
         while True:
             now = asyncio.get_running_loop().time()
@@ -271,6 +275,7 @@ class Service:
             if said is not None and now - said_at >= 60:
                 log.warning("bypass-on", text=f"every message passes unfiltered {said}")
                 said_at = now
+            await self._following.look()
             await asyncio.sleep(WATCH)
 
     async def _close_workers(self) -> None:

@@ -25,6 +25,7 @@ from filterd.app.logs import set_up
 from filterd.app.state import prepare
 from filterd.config.load import load
 from filterd.config.model import Config
+from filterd.engine.loading import shipped_list
 from filterd.frontends.web import Site, create_app
 from filterd.frontends.web.site import Teach
 from filterd.learning import Klass, LearningError, Request
@@ -59,6 +60,7 @@ async def work(config: Config, sockets: list[socket.socket]) -> None:
         hostname=config.hostname,
         secure=secure,
         teach=teacher(config.state),
+        shared=frozenset((*shipped_list("freemail"), *shipped_list("freehosts"))),
     )
     server = _Server(
         uvicorn.Config(

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from filterd.access import AccessList
 from filterd.decision import Action, Decision, Reason, Thresholds
 from filterd.engine.budget import Budget, OverBudget
 from filterd.engine.fulfil import Fulfiller, Keeper
@@ -111,6 +112,7 @@ class Engine:
         self._fulfiller = Fulfiller(keeper, recorded)
         self._mark_key = mark_key
         self.bypass = False
+        self.listed = AccessList(())  # what people said on the pages; it changes without a reload
 
     @property
     def generation(self) -> Generation:
@@ -177,7 +179,7 @@ class Engine:
             if released := await self._released(examination):
                 return released
             wish = wish_of(examination.record, examination.generation.wishes)
-            access = policies.access_list.holding(examination.record)
+            access = (*policies.access_list.holding(examination.record), *self.listed.holding(examination.record))
             decisions = decide(
                 examination.record.verdict, envelope, policies, enforce=enforce, wish=wish, access=access
             )

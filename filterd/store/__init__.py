@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from filterd.store.access_words import AccessEntry, SavedSearch
 from filterd.store.settings import ClassRetention, Keep, RetentionSettings
 from filterd.store.words import (
     OPEN,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OPEN",
+    "AccessEntry",
     "AuditLine",
     "Claim",
     "ClassCount",
@@ -60,6 +62,7 @@ __all__ = [
     "QuarantineItem",
     "RetentionSettings",
     "Role",
+    "SavedSearch",
     "Store",
     "StoreError",
     "StoreFull",

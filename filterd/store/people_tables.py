@@ -19,6 +19,7 @@ people = Table(
     _text("digest"),  # how often: "", "hourly", "daily", ...
     _number("digested"),  # up to when the last digest told
     _number("created"),
+    _text("source"),  # "" is an account of ours, "ldap" one of the directory
 )
 
 people_addresses = Table(

@@ -23,6 +23,7 @@ from filterd.record import Record
 from filterd.store import rows
 from filterd.store.audit import Audit
 from filterd.store.database import Database
+from filterd.store.entries import Entries
 from filterd.store.history import History
 from filterd.store.labels import Labels
 from filterd.store.lock import Lock
@@ -31,6 +32,7 @@ from filterd.store.people import People
 from filterd.store.puts import Body, Entry, Holding, Puts
 from filterd.store.quarantine import Quarantine
 from filterd.store.retention import DELETED_KEPT, Expired, expire
+from filterd.store.saved import Saved
 from filterd.store.schema import delivered, items, marks, tallies
 from filterd.store.settings import Keep, RetentionSettings
 from filterd.store.suggestions import Suggestions
@@ -54,6 +56,8 @@ class Store:
         self.history = History(database)
         self.audit = Audit(database)
         self.people = People(database)
+        self.access = Entries(database)
+        self.saved = Saved(database)
         self.memory = Memory(database)
         self.labels = Labels(database)
         self.suggestions = Suggestions(database)

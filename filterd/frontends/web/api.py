@@ -21,11 +21,12 @@ from starlette.routing import Route
 
 from filterd import __version__
 from filterd.frontends.web import query, rights
+from filterd.frontends.web.pages.acts import AT_ONCE
 from filterd.frontends.web.pages.history import seen
-from filterd.frontends.web.pages.quarantine import AT_ONCE, theirs
+from filterd.frontends.web.pages.quarantine import theirs
 from filterd.frontends.web.site import Site
 from filterd.frontends.web.visit import BODY, NotFound, Refused, Visit
-from filterd.store import StoreError
+from filterd.store import StoreError, StoreUnavailable
 
 LIMIT = 200  # rows of a page
 
@@ -95,8 +96,10 @@ def _answer(site: Site, request: Request, operation: Operation, body: bytes) -> 
         return _error(404, "there is nothing here, or it is not yours to see")
     except Refused as error:
         return _error(403, str(error))
-    except StoreError as error:
+    except StoreUnavailable as error:
         return _error(503, str(error))
+    except StoreError as error:
+        return _error(400, str(error))
 
 
 def _error(status: int, text: str) -> Response:

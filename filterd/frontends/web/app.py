@@ -12,7 +12,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from filterd.frontends.web import api
-from filterd.frontends.web.pages import account, audit, history, links, login, message, overview, quarantine
+from filterd.frontends.web.pages import (
+    account,
+    acts,
+    audit,
+    history,
+    links,
+    login,
+    message,
+    overview,
+    quarantine,
+    senders,
+)
 from filterd.frontends.web.site import Site
 from filterd.frontends.web.visit import Page, Visit, endpoint
 
@@ -50,7 +61,7 @@ def create_app(site: Site) -> ASGIApp:
         at("/logout", login.leave, POST),
         at("/", quarantine.home),
         at("/quarantine", quarantine.show),
-        at("/quarantine/act", quarantine.act, POST),
+        at("/quarantine/act", acts.act, POST),
         at("/quarantine/{id}", message.show),
         at("/quarantine/{id}/html", message.html),
         at("/quarantine/{id}/message.eml", message.download),
@@ -58,6 +69,8 @@ def create_app(site: Site) -> ASGIApp:
         at("/history.csv", history.as_csv),
         at("/history.json", history.as_json),
         at("/history/{id}", history.message),
+        at("/senders", senders.show),
+        at("/senders", senders.change, POST),
         at("/overview", overview.show),
         at("/audit", audit.show),
         at("/account", account.show),

@@ -58,3 +58,21 @@ def may_teach(person: Person, settings: WebSettings) -> bool:
 
 def sees_item(person: Person, item: QuarantineItem) -> bool:
     return sees(person, [item.recipient])
+
+
+def lists(person: Person, recipient: str) -> bool:
+    """May this person say whose mail passes to `recipient`: an address, a domain, or "" for everybody?"""
+    if person.role is Role.ADMIN:
+        return True
+    return acts(person) and bool(recipient) and recipient in (*own(person, [recipient]), *_domains(person))
+
+
+def _domains(person: Person) -> list[str]:
+    """The domains that a manager looks after."""
+    return [one[1:] for one in person.addresses if one.startswith("@")] if person.role is Role.MANAGER else []
+
+
+def choices(person: Person) -> list[str]:
+    """For whom this person can say it, as a form offers it: own addresses, then domains, then everybody."""
+    mine = [one for one in person.addresses if not one.startswith("@")]
+    return [*mine, *_domains(person), *([""] if person.role is Role.ADMIN else [])]

@@ -25,6 +25,7 @@ class Site:
     hostname: str = "localhost"
     secure: bool = False
     teach: Teach | None = None
+    shared: frozenset[str] = frozenset()  # domains where strangers have addresses beside each other
     attempts: Attempts = field(default_factory=Attempts)
 
     @property

@@ -24,7 +24,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from filterd.frontends.web import language, rights
 from filterd.frontends.web.site import Site
 from filterd.frontends.web.view import environment
-from filterd.store import Person, StoreError
+from filterd.store import Person, StoreError, StoreUnavailable
 
 log = structlog.get_logger("filterd.web")
 
@@ -179,9 +179,11 @@ def _answer(visit: Visit, page: Page, open_: bool, foreign: bool) -> Response:
         return _error(visit, 404, "There is nothing here, or it is not yours to see.")
     except Refused as error:
         return _error(visit, 403, str(error))
-    except StoreError as error:
+    except StoreUnavailable as error:
         log.error("page-failed", path=visit.request.url.path, why=str(error))
         return _error(visit, 503, "The database does not answer now. Nothing was changed; try again.")
+    except StoreError as error:
+        return _error(visit, 400, str(error))
 
 
 def _error(visit: Visit, status: int, text: str) -> Response:

@@ -32,7 +32,7 @@ def texts() -> set[str]:
             continue
         said = path.read_text()
         for pattern in (rf"\bcount\(\s*{TEXT}", rf"\b(?:_|say)\(\s*{TEXT}", r"\b_\('((?:[^'\\]|\\.)*)'",
-                        rf"Refused\({TEXT}", rf"_error\(visit, \d+, {TEXT}", rf"status=404, text={TEXT}"):  # fmt: skip
+                        rf"(?:Refused|Unfit)\({TEXT}", rf"_error\(visit, \d+, {TEXT}", rf"status=404, text={TEXT}"):  # fmt: skip
             found |= set(re.findall(pattern, said))
     return {str(one) for one in found}
 

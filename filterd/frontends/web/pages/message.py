@@ -8,7 +8,9 @@ from filterd.frontends.web import preview, rights
 from filterd.frontends.web.pages.quarantine import theirs
 from filterd.frontends.web.view import decisive, threshold
 from filterd.frontends.web.visit import NotFound, Visit
-from filterd.store import QuarantineFilter
+from filterd.mail.envelope import domain_of
+from filterd.store import QuarantineFilter, QuarantineItem
+from filterd.store.text import fold
 
 SANDBOX = "sandbox; default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 VIEWS = ("text", "html", "headers", "source")
@@ -35,6 +37,8 @@ def show(visit: Visit) -> Response:
         raw=raw,
         others=others[: OTHERS - 1],
         lines=store.audit.find(item.id, 20),
+        may_list=rights.lists(visit.person, fold(item.recipient)),
+        whose=_whose(visit, item),
         may_release=rights.may_release(visit.person, item.klass, visit.site.settings),
     )
 
@@ -59,3 +63,10 @@ def download(visit: Visit) -> Response:
     name = "".join(char for char in item.id if char.isalnum())
     headers = {"Content-Disposition": f'attachment; filename="{name}.eml"'}
     return Response(raw, headers=headers, media_type="message/rfc822")
+
+
+def _whose(visit: Visit, item: QuarantineItem) -> list[tuple[str, str]]:
+    """For whom this person may allow or block the sender: what the form says, and for whom that is."""
+    recipient = fold(item.recipient)
+    choices = (("", recipient), ("domain", domain_of(recipient)), ("all", ""))
+    return [(value, whose) for value, whose in choices if rights.lists(visit.person, whose)]

@@ -43,6 +43,7 @@ const keys = {
   x: () => choose(at()),
   o: () => at()?.querySelector(".subject a")?.click(),
   r: () => press("r"), d: () => press("d"), s: () => press("s"), h: () => press("h"),
+  a: () => press("a"), b: () => press("b"),
   z: () => (document.querySelector("#undo button") ?? document.querySelector('button[data-key="z"]'))?.click(),
   u: () => document.querySelector("[data-back]")?.click(),
   "/": () => document.querySelector("input[type=search]")?.select(),
