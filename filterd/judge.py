@@ -21,7 +21,7 @@ from filterd.decision import HeaderSpan
 from filterd.facts import Facts, Questions
 from filterd.findings import Check, Finding, Symbol, total
 from filterd.mail import Envelope, Mail, Message
-from filterd.mail.received import find_origin
+from filterd.mail.received import follow, relays_end
 from filterd.mail.trace import foreign_verdicts
 from filterd.outline import outline
 from filterd.record import Opinion, Outline, Verdict
@@ -76,6 +76,7 @@ class Judge:
     model: Model | None
     hostname: str
     relays: Networks = Networks()
+    believed: frozenset[str] = frozenset()  # the names under which relays write Authentication-Results
     tag_at: int = 500  # hundredths: what one rule on authenticated mail stays under
     quarantine_at: int = 800  # what the classifier alone stays under
     checks: tuple[Check, ...] = CHECKS
@@ -88,7 +89,8 @@ class Judge:
     def inspect(self, envelope: Envelope, raw: bytes) -> tuple[Mail, Inspection]:
         """Read a message, find its origin, and say what must be asked about it."""
         message = Message(raw)
-        mail = Mail(envelope, message, find_origin(envelope, message, self.relays))
+        origin, lines = follow(envelope, message, self.relays)
+        mail = Mail(envelope, message, origin, relays_end(message, lines))
         inspection = Inspection(
             questions=self._questions(mail),
             outline=outline(message),
@@ -103,7 +105,7 @@ class Judge:
 
         `opinion` is what a classifier said before; without it the model is asked.
         """
-        auth = authenticate(mail, facts)
+        auth = authenticate(mail, facts, believed=self.believed)
         done("authenticate")
         found = [finding for check in self.checks for finding in _look(check, mail, facts, auth)]
         if forwarder := self.dmarc.forwarder(mail.origin, auth):
@@ -157,7 +159,7 @@ class Judge:
         fields: dict[str, Any] = asked(mail, self.asks, self.ours)
         if self.hosts is not None:
             fields |= remembering.asked(mail, self.hosts)
-        return replace(questions(mail), **fields)
+        return replace(questions(mail, believed=self.believed), **fields)
 
     def _strip(self, message: Message) -> tuple[HeaderSpan, ...]:
         ours = [

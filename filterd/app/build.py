@@ -25,6 +25,7 @@ def setup_of(config: Config) -> Setup:
     return Setup(
         hostname=config.hostname,
         relays=tuple(str(network) for network in config.networks.relays),
+        believed=config.networks.authserv_ids,
         rules=config.rules.model_dump_json().encode(),
         model=config.model.model_dump_json().encode(),
         site=config.site.model_dump_json().encode(),

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from filterd.auth import arc, dkim, dmarc
 from filterd.auth.canonical import SignedMessage
+from filterd.auth.hearsay import NOTHING, heard
 from filterd.auth.questions import MAX_SIGNATURES, incoming, spf_questions
 from filterd.authentication import Authentication, AuthResult, DmarcResult, IprevResult, SpfResult
 from filterd.facts import Facts, SpfAnswer
 from filterd.mail import Mail
 
 
-def authenticate(mail: Mail, facts: Facts, max_signatures: int = MAX_SIGNATURES) -> Authentication:
-    """Judge SPF, DKIM, DMARC, ARC and iprev of a mail, given the answers to `questions(mail)`."""
+def authenticate(
+    mail: Mail, facts: Facts, max_signatures: int = MAX_SIGNATURES, believed: Collection[str] = ()
+) -> Authentication:
+    """Judge SPF, DKIM, DMARC, ARC and iprev of a mail, given the answers to `questions(mail)`.
+
+    `believed`: authserv-ids of our relays, whose results count where ours cannot be had.
+    """
     message = SignedMessage(mail.message)
-    spf = _spf(mail, facts)
-    signatures = dkim.verify(mail, facts, message, max_signatures)
+    hearsay = heard(mail, believed) if incoming(mail) else NOTHING
+    spf = hearsay.spf(_spf(mail, facts), known=mail.origin.known)
+    signatures = hearsay.dkim(dkim.verify(mail, facts, message, max_signatures))
     if incoming(mail):
-        policy = dmarc.evaluate(mail.message.author_domains, spf, signatures, facts)
+        policy = hearsay.dmarc(dmarc.evaluate(mail.message.author_domains, spf, signatures, facts))
     else:
         policy = DmarcResult(reason="not asked of outgoing mail")
     return Authentication(

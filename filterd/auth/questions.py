@@ -10,9 +10,10 @@ speaks for a domain.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from filterd.auth import arc, dkim, dmarc
+from filterd.auth.hearsay import heard
 from filterd.auth.signature import Problem, names, read_tags
 from filterd.facts import Questions, SpfQuestion
 from filterd.mail import Direction, Mail
@@ -28,8 +29,8 @@ def incoming(mail: Mail) -> bool:
     return mail.envelope.direction is Direction.INBOUND and mail.envelope.user is None
 
 
-def questions(mail: Mail, max_signatures: int = MAX_SIGNATURES) -> Questions:
-    """All that authentication wants to know about `mail`."""
+def questions(mail: Mail, max_signatures: int = MAX_SIGNATURES, believed: Collection[str] = ()) -> Questions:
+    """All that authentication wants to know about `mail`. `believed`: authserv-ids of our relays."""
     signatures = dkim.signatures(mail, max_signatures)
     txt = [name for header in signatures if (name := dkim.key_name(header))]
     txt += arc.key_names(mail)
@@ -41,7 +42,8 @@ def questions(mail: Mail, max_signatures: int = MAX_SIGNATURES) -> Questions:
     if len(authors) == 1:
         signers = [names(tags)[0] for tags in map(read_tags, signatures) if not isinstance(tags, Problem)]
         top = authors[0].rpartition(".")[2]
-        others = [one for one in (*signers, *(spf[0].domain for _ in spf[:1])) if one.rpartition(".")[2] == top]
+        said = (*signers, *(one.domain for one in spf[:1]), *heard(mail, believed).domains)
+        others = [one for one in said if one.rpartition(".")[2] == top]
         for domain in _unique((authors[0], *others)):
             txt += map(dmarc.record_name, dmarc.walk_names(domain))
         exists = authors

@@ -87,7 +87,7 @@ def claims_us(value: str, authserv_id: str) -> bool:
     ours = _normal(authserv_id)
     head = value[:_CLAIM]
     for text in (head, decode_words(head)):
-        for bare in (_without_comments(text), text):
+        for bare in (without_comments(text), text):
             if ours in _readings(bare):
                 return True
     return False
@@ -106,7 +106,7 @@ def _normal(name: str) -> str:
     return to_ascii(name) or name.lower()
 
 
-def _without_comments(text: str) -> str:
+def without_comments(text: str) -> str:
     """`text` with comments (RFC 5322 section 3.2.2), which nest, as blanks; quoted strings are left alone."""
     kept, depth, quoted, escaped = [], 0, False, False
     for character in text:

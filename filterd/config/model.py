@@ -41,6 +41,17 @@ class NetworkSettings(Settings):
     relays: tuple[NetworkField, ...] = Field(
         (), description="Hosts that hand mail on to us and whose Received lines we believe."
     )
+    authserv_ids: tuple[str, ...] = Field(
+        (),
+        description="Names under which `relays` write Authentication-Results that we believe; see docs/senders.md.",
+    )
+
+    @field_validator("authserv_ids")
+    @classmethod
+    def _domains(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((one for one in names if to_ascii(one) is None), None):
+            raise ValueError(f"{wrong!r} is not a domain name")
+        return tuple(to_ascii(one) or one for one in names)
 
     @property
     def known_relays(self) -> Networks:

@@ -40,6 +40,7 @@ def load_judge(setup: Setup) -> Judge:
         model=load_shipped_or(ModelSettings.model_validate_json(setup.model)),
         hostname=setup.hostname,
         relays=Networks(ip_network(network) for network in setup.relays),
+        believed=frozenset(setup.believed),
         tag_at=setup.tag_at,
         quarantine_at=setup.quarantine_at,
         checks=(*CHECKS, *site_checks(site, shipped_list("brand_domains"), hosts)),

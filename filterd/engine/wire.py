@@ -32,6 +32,7 @@ class Setup(Value, kw_only=True):
 
     hostname: str
     relays: tuple[str, ...] = ()
+    believed: tuple[str, ...] = ()  # authserv-ids of these relays
     rules: bytes = b"{}"  # RulesSettings as JSON
     model: bytes = b"{}"  # ModelSettings as JSON
     site: bytes = b"{}"  # SiteSettings as JSON

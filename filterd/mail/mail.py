@@ -13,3 +13,4 @@ class Mail:
     envelope: Envelope
     message: Message
     origin: Origin
+    relayed: int = 0  # bytes, from the top, that our own relays wrote; see `filterd.mail.received`

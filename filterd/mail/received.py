@@ -28,7 +28,9 @@ _ADDRESS = re.compile(
     r"\[(?:IPv6:)?([0-9a-f:.]{3,45})\]|(?:^|[\s(@=])(?:IPv6:)?((?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})(?=$|[\s)\]])",
     re.IGNORECASE,
 )
-_HELO = re.compile(r"\b(?:helo|ehlo)[=\s]\s*([^\s()]+)", re.IGNORECASE)
+_EXIM_HELO = re.compile(r"(?:^|\s)helo=(\S+)")
+_QMAIL_HELO = re.compile(r"(?:helo|ehlo)\s+(\S+)", re.IGNORECASE)
+_MAX_WORDS = 200  # of one comment that are read
 _CLAUSES = frozenset({"from", "by", "with", "id", "for", "via"})
 
 
@@ -50,7 +52,7 @@ def parse_received(text: str) -> Received:
     text = text[:MAX_FIELD]
     line, _, date = text.rpartition(";") if ";" in text else (text, "", "")
     clauses, comments = _clauses(line)
-    helo, name, address = _client(clauses.get("from", ""), comments.get("from", ""))
+    helo, name, address = _client(clauses.get("from", ""), comments.get("from", []))
     return Received(
         clauses.get("by", "").strip("[]").rstrip(";"),
         helo,
@@ -63,10 +65,10 @@ def parse_received(text: str) -> Received:
     )
 
 
-def _clauses(line: str) -> tuple[dict[str, str], dict[str, str]]:
+def _clauses(line: str) -> tuple[dict[str, str], dict[str, list[str]]]:
     """The word after each of the clause names, and the comments that follow it; the first of each counts."""
     words: dict[str, str] = {}
-    comments: dict[str, str] = {}
+    comments: dict[str, list[str]] = {}
     clause, depth, inside = "", 0, []
     awaiting = ""
     for match in _PIECE.finditer(line):
@@ -78,8 +80,8 @@ def _clauses(line: str) -> tuple[dict[str, str], dict[str, str]]:
             depth = max(0, depth - 1)
             if depth:
                 inside.append(")")
-            elif inside and len(inside) < 200:
-                comments[clause] = (comments.get(clause, "") + " (" + " ".join(inside) + ")").strip()
+            elif inside:
+                comments.setdefault(clause, []).append(" ".join(inside[:_MAX_WORDS]))
                 inside = []
         elif depth:
             inside.append(piece)
@@ -93,31 +95,28 @@ def _clauses(line: str) -> tuple[dict[str, str], dict[str, str]]:
     return words, comments
 
 
-def _client(word: str, comment: str) -> tuple[str, str, str]:
-    """HELO, verified name and address from what follows `from`."""
-    said = _HELO.search(comment)
-    address = _first_address(comment) or _first_address(word)
-    if said:
-        # qmail: `from name (HELO helo) (address)`; Exim: `from name ([address] helo=helo)`
+def _client(word: str, comments: list[str]) -> tuple[str, str, str]:
+    """HELO, verified name and address from what follows `from`.
+
+    Where the client's own words stand (HELO, ident, the name in a certificate) no address is looked for.
+    """
+    first = comments[0] if comments else ""
+    if said := _EXIM_HELO.search(first):  # `name ([address] helo=helo)`, or without a name `[address] (helo=helo)`
+        if not word.startswith("["):
+            return said[1], word, _last_address(first[: said.start()])
+        return said[1], "", "" if _last_address(first[said.end() :]) else _last_address(word)
+    if said := _QMAIL_HELO.match(first):  # `name (HELO helo) (ident@address)`
         name = "" if word.startswith("[") or word.lower() == "unknown" else word
-        return said[1].rstrip(")"), name, address
-    inner = comment.removeprefix("(").strip().split()
-    first = inner[0].rpartition("@")[2] if inner else ""
-    named = (
-        first
-        and not first.startswith("[")
-        and first.lower() != "unknown"
-        and "." in first
-        and not _first_address(first)
-    )
-    helo = word.strip("[]")
-    if comment and not named and not inner[0].startswith("[") and first.lower() not in ("unknown", "") and not address:
-        return helo, "", ""
-    return helo, first.rstrip(".") if named else "", address
+        return said[1], name, _last_address(" ".join(comments[1:2]))
+    # Postfix, Sendmail, Exchange: `helo (ident@name [address])`
+    name = first.partition(" ")[0].rpartition("@")[2].rstrip(".")
+    address = _last_address(first)
+    named = "." in name and not name.startswith("[") and not _last_address(name)
+    return word.strip("[]"), name if named and address else "", address
 
 
-def _first_address(text: str) -> str:
-    for match in _ADDRESS.finditer(text):
+def _last_address(text: str) -> str:
+    for match in reversed(list(_ADDRESS.finditer(text))):
         try:
             return str(ip_address(match[1] or match[2]))
         except ValueError:
@@ -132,15 +131,32 @@ def find_origin(envelope: Envelope, message: Message, relays: Networks) -> Origi
     that relay wrote, and so on down while the line names another relay. A relay's own address is never the
     origin, and below a line that cannot be read nothing is known.
     """
+    return follow(envelope, message, relays)[0]
+
+
+def follow(envelope: Envelope, message: Message, relays: Networks) -> tuple[Origin, int]:
+    """The origin, and how many Received lines, from the top, our `relays` wrote."""
     client = envelope.client
     if client.address is None:
         if client.source is not Source.UNKNOWN or not relays.hold(envelope.peer):
-            return client
+            return client, 0
     elif not relays.hold(client.address):
-        return client
+        return client, 0
+    hop = -1
     for hop, line in enumerate(message.received):
         if not line.from_address:
             break
         if not relays.hold(line.from_address) and not ip_address(line.from_address).is_loopback:
-            return Origin(line.from_address, line.from_name or None, line.from_helo or None, Source.RECEIVED, hop)
-    return Origin(source=Source.UNKNOWN)
+            return Origin(
+                line.from_address, line.from_name or None, line.from_helo or None, Source.RECEIVED, hop
+            ), hop + 1
+    return Origin(source=Source.UNKNOWN), hop + 1
+
+
+def relays_end(message: Message, lines: int) -> int:
+    """Up to which byte the header block was written by our relays, who wrote its first `lines` Received lines.
+
+    A host puts what it adds on top of what it was given (RFC 5321 section 4.4, RFC 8601 section 4), so what stands
+    above its Received line is its own, or of one that had the message after it.
+    """
+    return message.headers.all("received")[lines - 1].start if lines else 0

@@ -134,6 +134,40 @@ def test_a_relays_own_address_is_never_the_origin(lines: tuple[str, ...]) -> Non
     assert origin(RELAY, *lines) == Origin(source=Source.UNKNOWN)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from [203.0.113.9] (helo=[10.0.0.5]) by in.example with esmtp (Exim 4.96) id 1",
+        "from [203.0.113.9]:4711 (helo=10.0.0.5) by in.example with esmtp (Exim 4.96) id 1",
+        "from h.example ([203.0.113.9] helo=[10.0.0.5]) by in.example with esmtp (Exim 4.96) id 1",
+        "from h.example ([203.0.113.9] helo=h ident=[10.0.0.5]) by in.example with esmtp (Exim 4.96) id 1",
+        "from unknown (HELO [10.0.0.5]) (203.0.113.9) by in.example with SMTP",
+        "from unknown (HELO 10.0.0.5) ([10.0.0.5]@203.0.113.9) by in.example with SMTP",
+        "from [10.0.0.5] (unknown [203.0.113.9]) by in.example (Postfix) with ESMTP id 1",
+        'from h (unknown [203.0.113.9]) (Client CN "[10.0.0.5]", Issuer "x" (verified OK)) by in.example with ESMTP',
+        "from h ([10.0.0.5]@h.example [203.0.113.9]) by in.example (8.15/8) with ESMTP id 1",
+        "from h (IDENT:[10.0.0.5]@[203.0.113.9]) by in.example (8.15/8) with ESMTP id 1",
+        "from 10.0.0.5 (203.0.113.9) by in.example (10.0.0.2) with Microsoft SMTP Server id 15",
+    ],
+)
+def test_what_the_client_says_of_itself_is_not_its_address(line: str) -> None:
+    """10.0.0.5 is a relay: whoever could pass for it would have his own Received lines believed."""
+    assert origin(RELAY, line, FORGED).address == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from [10.0.0.5] (unknown [unknown]) by in.example (Postfix) with ESMTP id 1",
+        "from [10.0.0.5] by in.example with SMTP",
+        "from [203.0.113.9] (helo=h ident=[10.0.0.5]) by in.example with esmtp (Exim 4.96) id 1",
+        "from [10.0.0.5] (helo=x@h.example [203.0.113.9]) by in.example (8.15/8) with ESMTP id 1",
+    ],
+)
+def test_where_that_cannot_be_told_the_origin_is_not_known(line: str) -> None:
+    assert not origin(RELAY, line, FORGED).known
+
+
 def test_a_trusted_peer_that_gives_nothing_has_an_unknown_origin() -> None:
     nobody = Origin(source=Source.UNKNOWN)
     assert origin(nobody, FROM_WORLD, peer="127.0.0.1") == nobody
