@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from ipaddress import ip_network
 
 from filterd.authentication import Authentication, AuthResult
@@ -79,6 +80,7 @@ def triple(envelope: Envelope, origin: Origin) -> str:
     return "t:" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
+@lru_cache(maxsize=4_096)
 def network_of(address: str | None) -> str:
     """The /24 or /48 of an address; "" when there is none."""
     if not address:

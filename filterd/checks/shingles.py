@@ -7,7 +7,6 @@ that what a campaign varies for each recipient changes little. A text of few wor
 
 from __future__ import annotations
 
-import re
 from zlib import crc32
 
 import numpy as np
@@ -16,25 +15,42 @@ BANDS = 4
 ROWS = 4
 FEW = 24  # words under which a text is nobody's
 MANY = 250  # words that are looked at
-_LENGTH = 3_000  # characters in which they are looked for
-_WORD = re.compile(r"[^\W\d_]{2,30}")
+_LENGTH = 2_000  # characters in which they are looked for
+_LETTERS = bytes(byte if byte >= 0x80 or chr(byte).isalpha() else 0x20 for byte in range(256))
 _BINS = BANDS * ROWS
+_EDGES = np.arange(_BINS + 1, dtype=np.uint64) << np.uint64(28)
+_ODD = tuple(map(np.uint64, (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)))
+_29, _32 = np.uint64(29), np.uint64(32)
 
 
 def bands(text: str) -> tuple[int, ...]:
     """The bands of a text, 63 bits each; none when it is too short."""
-    pieces = text[:_LENGTH].lower().split()
-    plain = " ".join([word for word in pieces if "@" not in word and "://" not in word and "www." not in word])
-    words = _WORD.findall(plain)[:MANY]
+    head = text[:_LENGTH].lower()
+    pieces = [piece for piece in head.split() if "/" not in piece and "@" not in piece]
+    if "www." in head:
+        pieces = [piece for piece in pieces if not piece.startswith("www.")]
+    plain = " ".join(pieces).encode("utf-8", "replace").translate(_LETTERS)
+    words = [word for word in plain.split() if len(word) > 1][:MANY]
     if len(words) < FEW:
         return ()
-    triples = {f"{a} {b} {c}".encode() for a, b, c in zip(words, words[1:], words[2:], strict=False)}
-    hashes = np.sort(np.fromiter(map(crc32, triples), np.uint64, len(triples)))
     # One permutation is enough (Li, Owen, Zhang 2012): its values fall into bins, and each bin has its least.
-    kept, first = np.unique(hashes >> np.uint64(28), return_index=True)
-    least = dict(zip(kept.tolist(), hashes[first].tolist(), strict=True))
-    filled = [least.get(bin_) or _borrowed(least, bin_) for bin_ in range(_BINS)]
+    hashes = _hashes(words)
+    edges = hashes.searchsorted(_EDGES).tolist()
+    values = hashes.tolist()
+    least = {bin_: values[edges[bin_]] for bin_ in range(_BINS) if edges[bin_] < edges[bin_ + 1]}
+    filled = [least[bin_] if bin_ in least else _borrowed(least, bin_) for bin_ in range(_BINS)]
     return tuple(_number(band, filled[band * ROWS : (band + 1) * ROWS]) for band in range(BANDS))
+
+
+def _hashes(words: list[bytes]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """32 bits for each three words that follow one another, in order of size."""
+    one = np.fromiter(map(crc32, words), np.uint64, len(words))
+    mixed = ((one[:-2] * _ODD[0] + one[1:-1]) * _ODD[1] + one[2:]) * _ODD[2]
+    mixed ^= mixed >> _29
+    mixed *= _ODD[0]
+    mixed >>= _32
+    mixed.sort()
+    return mixed
 
 
 def _borrowed(least: dict[int, int], bin_: int) -> int:
@@ -43,5 +59,5 @@ def _borrowed(least: dict[int, int], bin_: int) -> int:
 
 
 def _number(band: int, values: list[int]) -> int:
-    data = b"".join(value.to_bytes(5, "big") for value in values)
+    data = b"".join([value.to_bytes(5, "big") for value in values])
     return (band << 61 | crc32(data) << 29 | crc32(data[::-1]) >> 3) & (1 << 63) - 1

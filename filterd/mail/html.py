@@ -30,8 +30,6 @@ _BLOCK = re.compile(
     r"footer|form|option|button|title|address|figure|caption)[\s/>])",
     re.IGNORECASE,
 )
-_SPACES = re.compile(r"[^\S\n]+")
-_LINES = re.compile(r" ?\n\s*")
 _ZERO_WIDTH = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _REFRESH = re.compile(r"url\s{0,9}=\s{0,9}['\"]?([^'\">]+)", re.IGNORECASE)
 _RULE = re.compile(r"[{}]")
@@ -102,7 +100,8 @@ def _tidy(text: str) -> tuple[str, int]:
     count = 0
     if not text.isascii():
         text, count = _ZERO_WIDTH.subn("", text)
-    return _LINES.sub("\n", _SPACES.sub(" ", text)).strip(), count
+    lines = [" ".join(line.split()) for line in text.split("\n")]
+    return "\n".join([line for line in lines if line]), count
 
 
 def _links(tree: LexborHTMLParser) -> Iterator[Link]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from filterd.mail import filenames
 from filterd.mail.defects import Defect
@@ -16,7 +17,11 @@ from filterd.mail.parameters import Parameters, parse_parameters
 from filterd.mail.words import decode_words
 from filterd.value import Value
 
+_Texts = tuple[str, ...]
+
+_FIELDS = ("content-type", "content-transfer-encoding", "content-disposition")
 _MAX_FIELDS = 8
+_USUAL = 100  # characters of fields that are worth remembering
 _MAX_NAMES = 16
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+*'%`{|}~-]+/[a-z0-9!#$&^_.+*'%`{|}~-]+")
 _IDENTITY = frozenset({"7bit", "8bit", "binary"})
@@ -52,14 +57,17 @@ _BARE_DIGEST = Shape(_MESSAGE)
 
 def shape_of(headers: Headers, digest: bool = False) -> Shape:
     """The shape of a body; in a digest an untyped part is a message (RFC 2046 section 5.1.5)."""
-    types = headers.all("content-type")
-    encodings = headers.all("content-transfer-encoding")
-    dispositions = headers.all("content-disposition")
+    types, encodings, dispositions = ([field.raw_text for field in headers.all(name)[:_MAX_FIELDS]] for name in _FIELDS)
     if not (types or encodings or dispositions):
         return _BARE_DIGEST if digest else _BARE
+    fields = tuple(types), tuple(encodings), tuple(dispositions), digest
+    return _usual(*fields) if sum(map(len, types + dispositions)) < _USUAL else _shape(*fields)
+
+
+def _shape(types: _Texts, encodings: _Texts, dispositions: _Texts, digest: bool) -> Shape:
     defects: set[Defect] = set()
-    typed = [parse_parameters(field.raw_text) for field in types[:_MAX_FIELDS]]
-    disposed = [parse_parameters(field.raw_text) for field in dispositions[:_MAX_FIELDS]]
+    typed = [parse_parameters(text) for text in types]
+    disposed = [parse_parameters(text) for text in dispositions]
     for parsed in (*typed, *disposed):
         defects |= parsed.defects
     kinds: list[ContentType] = []
@@ -71,11 +79,14 @@ def shape_of(headers: Headers, digest: bool = False) -> Shape:
         defects.add(Defect.DUPLICATE_CONTENT_TYPE)
     return Shape(
         tuple(kinds) or (_MESSAGE if digest else _TEXT),
-        _encodings([field.raw_text for field in encodings[:_MAX_FIELDS]], defects),
+        _encodings(encodings, defects),
         disposed[0].head if disposed else "",
         _names(disposed, typed, defects),
         frozenset(defects),
     )
+
+
+_usual = lru_cache(maxsize=1_024)(_shape)  # most parts are text/plain in UTF-8, or HTML
 
 
 def _kind(parsed: Parameters, defects: set[Defect]) -> ContentType:
@@ -93,7 +104,7 @@ def _kind(parsed: Parameters, defects: set[Defect]) -> ContentType:
     return ContentType(name, parsed.first, boundaries)
 
 
-def _encodings(values: list[str], defects: set[Defect]) -> tuple[str, ...]:
+def _encodings(values: _Texts, defects: set[Defect]) -> tuple[str, ...]:
     """The encodings that readers may apply; an unknown one is read as it is and as what it resembles."""
     found: list[str] = []
     for value in values:
