@@ -27,8 +27,8 @@ from filterd.config.load import load
 from filterd.config.model import Config
 from filterd.engine.loading import shipped_list
 from filterd.frontends.web import Site, create_app
-from filterd.frontends.web.site import Teach
-from filterd.learning import Klass, LearningError, Request
+from filterd.frontends.web.site import Learn
+from filterd.learning import Request, Result
 from filterd.learning.link import ask
 from filterd.release import retry
 from filterd.store import Store, StoreError
@@ -59,7 +59,7 @@ async def work(config: Config, sockets: list[socket.socket]) -> None:
         settings=config.web,
         hostname=config.hostname,
         secure=secure,
-        teach=teacher(config.state),
+        learn=learner(config.state),
         shared=frozenset((*shipped_list("freemail"), *shipped_list("freehosts"))),
     )
     server = _Server(
@@ -90,17 +90,14 @@ async def work(config: Config, sockets: list[socket.socket]) -> None:
         store.close()
 
 
-def teacher(state: Path) -> Teach:
+def learner(state: Path) -> Learn:
     """What the pages teach goes to the learning process."""
 
-    def teach(raw: bytes, klass: str, name: str) -> str:
-        try:
-            result = ask(state, Request(klass=Klass(klass), raw=raw, reporter=name, by=f"web:{name}"))
-        except LearningError as error:
-            return str(error)
-        return "learning is not available now" if result is None else result.why if result.refused else ""
+    def learn(request: Request) -> Result:
+        result = ask(state, request)
+        return Result(refused=True, why="learning is not available now") if result is None else result
 
-    return teach
+    return learn
 
 
 async def _release(config: Config, store: Store, hops: Hops, secret: bytes) -> None:

@@ -32,7 +32,7 @@ def test_an_entry_holds_at_once_for_whom_it_was_made(tmp_path: Path) -> None:
             assert reply(service, "zoe@example.org") == 250
             assert reply(service, "bob@example.org", "zoe@example.org") == 250, "one refuses, the other has it"
             (item,) = store.quarantine.find()
-            assert (item.recipient, item.reason) == ("bob@example.org", "policy")
+            assert (item.recipient, item.klass) == ("bob@example.org", "split")
             assert "deny sender.example" in item.text
             store.access.remove([entry.id], "web:bob")
             service.until(lambda: reply(service, "bob@example.org") == 250, "the entry to be gone")

@@ -22,6 +22,7 @@ from filterd.frontends.web.pages import (
     message,
     overview,
     quarantine,
+    review,
     senders,
 )
 from filterd.frontends.web.site import Site
@@ -71,6 +72,9 @@ def create_app(site: Site) -> ASGIApp:
         at("/history/{id}", history.message),
         at("/senders", senders.show),
         at("/senders", senders.change, POST),
+        at("/review", review.show),
+        at("/review", review.act, POST),
+        at("/review/{id}", review.message),
         at("/overview", overview.show),
         at("/audit", audit.show),
         at("/account", account.show),

@@ -56,6 +56,11 @@ def may_teach(person: Person, settings: WebSettings) -> bool:
     return acts(person) and person.role in settings.teach
 
 
+def reviews(person: Person) -> bool:
+    """Does this person look at what others say about mail? Who also decides is said by `acts`."""
+    return person.role is not Role.USER
+
+
 def sees_item(person: Person, item: QuarantineItem) -> bool:
     return sees(person, [item.recipient])
 

@@ -9,22 +9,22 @@ from dataclasses import dataclass, field
 
 from filterd.frontends.web.attempts import Attempts
 from filterd.frontends.web.settings import WebSettings
+from filterd.learning import Request, Result
 from filterd.store import Store
 
-# Takes a message, "spam", "ham" or "forget", and the name of who says so; blocks. Gives "", or a sentence why not.
-Teach = Callable[[bytes, str, str], str]
+Learn = Callable[[Request], Result]  # blocks; raises LearningError
 
 
 @dataclass(frozen=True)
 class Site:
-    """`secret` signs; `secure` says that people come by TLS; without `teach` nobody is offered to."""
+    """`secret` signs; `secure` says that people come by TLS; without `learn` nobody is offered to teach."""
 
     store: Store
     secret: bytes
     settings: WebSettings = WebSettings()
     hostname: str = "localhost"
     secure: bool = False
-    teach: Teach | None = None
+    learn: Learn | None = None
     shared: frozenset[str] = frozenset()  # domains where strangers have addresses beside each other
     attempts: Attempts = field(default_factory=Attempts)
 

@@ -75,7 +75,7 @@ class Visit:
     @property
     def teaches(self) -> bool:
         """Is this person offered to say what is spam and what is not?"""
-        return self.site.teach is not None and rights.may_teach(self.person, self.site.settings)
+        return self.site.learn is not None and rights.may_teach(self.person, self.site.settings)
 
     @property
     def client(self) -> str:
@@ -130,12 +130,14 @@ class Visit:
         theme = self.request.cookies.get("filterd-theme", "")
         return theme if theme in THEMES else ""
 
-    def redirect(self, path: str, text: str = "", undo: str = "", ids: Sequence[str] = ()) -> Response:
-        """Go on to one of our own pages, which shows `text`; `undo` and `ids` offer to take it back."""
+    def redirect(
+        self, path: str, text: str = "", undo: str = "", ids: Sequence[str] = (), at: str = "/quarantine/act"
+    ) -> Response:
+        """Go on to one of our own pages, which shows `text`; `undo` and `ids` offer to take it back, at `at`."""
         response = RedirectResponse(own_path(path), 303)
         if text:
             said = base64.urlsafe_b64encode(
-                json.dumps({"text": text, "undo": undo, "ids": list(ids)}).encode()
+                json.dumps({"text": text, "undo": undo, "ids": list(ids), "at": at}).encode()
             ).decode()
             self.set_cookie(response, NOTICE, f"{self.site.sign('notice', self.session + said)}.{said}", 300)
         return response
@@ -148,7 +150,7 @@ class Visit:
         if not said or not self.site.signed("notice", self.session + said, mark):
             return {}
         notice: dict[str, Any] = json.loads(base64.urlsafe_b64decode(said))
-        return notice
+        return {"at": "/quarantine/act"} | notice
 
 
 Page = Callable[[Visit], Response]

@@ -15,7 +15,8 @@ from filterd.frontends.web import Site
 from filterd.frontends.web.digest import EVERY
 from filterd.frontends.web.language import LANGUAGES, catalogue, choose
 from filterd.frontends.web.pages.overview import SPANS
-from filterd.store import ItemState, QuarantineClass, Role, Store
+from filterd.frontends.web.pages.review import VIEWS
+from filterd.store import ItemState, QuarantineClass, Role, Store, SuggestionState, Way
 from tests.frontends.web.visitor import hold, visitor
 from tests.peers import require
 
@@ -26,13 +27,14 @@ OTHERS = [code for code in LANGUAGES if code != "en"]
 
 def texts() -> set[str]:
     """Every text that a page may show."""
-    found = {*Action, *ItemState, *QuarantineClass, *Role, *EVERY, *SPANS, "never"}
+    found = {*Action, *ItemState, *QuarantineClass, *Role, *EVERY, *SPANS, *VIEWS, *SuggestionState, *Way, "never"}
     for path in [*ROOM.rglob("*.html"), *ROOM.rglob("*.txt"), *ROOM.rglob("*.py")]:
         if path.name == "api.py":
             continue
         said = path.read_text()
         for pattern in (rf"\bcount\(\s*{TEXT}", rf"\b(?:_|say)\(\s*{TEXT}", r"\b_\('((?:[^'\\]|\\.)*)'",
-                        rf"(?:Refused|Unfit)\({TEXT}", rf"_error\(visit, \d+, {TEXT}", rf"status=404, text={TEXT}"):  # fmt: skip
+                        rf"(?:Refused|Unfit)\({TEXT}", rf"_error\(visit, \d+, {TEXT}",
+                        rf"status=404, text={TEXT}"):  # fmt: skip
             found |= set(re.findall(pattern, said))
     return {str(one) for one in found}
 

@@ -11,10 +11,11 @@ import pytest
 
 from filterd.findings import Finding
 from filterd.frontends.web import Site
+from filterd.learning import LearningError, Request, Result
 from filterd.record import Record, Verdict
 from filterd.relay import RelaySettings, next_hop
 from filterd.release import Fate, retry
-from filterd.store import ItemState, QuarantineFilter, Store
+from filterd.store import ItemState, QuarantineFilter, Store, Way
 from filterd.value import replace
 from tests.frontends.web.visitor import Visitor, hold, site_of, visitor
 
@@ -206,26 +207,26 @@ def test_a_message_whose_body_is_gone(site: Site, store: Store) -> None:
 
 
 def test_what_learning_is_told(store: Store) -> None:
-    told: list[tuple[str, str]] = []
+    told: list[tuple[str, str, Way, bool]] = []
 
-    def teach(raw: bytes, klass: str, name: str) -> str:
-        told.append((klass, name))
-        return "no more today" if len(told) > 4 else ""
+    def learn(request: Request) -> Result:
+        told.append((request.klass or "", request.reporter, request.way or Way.DOOR, request.trusted))
+        return Result(refused=True, why="no more today") if len(told) > 4 else Result(counted=True)
 
-    with site_of(store, teach=teach) as site:
+    with site_of(store, learn=learn) as site:
         (good,), (bad,) = hold(store), hold(store)
         ann = visitor(site, "ann")
         ann.get("/quarantine")
         ann.post("/quarantine/act", act="ham", id=good)
         assert "is released in 60 seconds. It was learnt." in ann.page
         ann.post("/quarantine/act", act="spam", id=bad)
-        assert told == [("ham", "ann"), ("spam", "ann")]
+        assert told == [("ham", "ann", Way.BUTTON, False), ("spam", "ann", Way.BUTTON, False)]
         assert state(store, bad) is ItemState.DELETED
         assert [one.id for one in store.quarantine.find(QuarantineFilter()) if one.due] == [good]
         assert 'value="unspam"' in ann.page
         ann.post("/quarantine/act", act="unspam", id=bad)
         ann.post("/quarantine/act", act="unham", id=good)
-        assert told[2:] == [("forget", "ann"), ("forget", "ann")]
+        assert told[2:] == [("forget", "ann", Way.BUTTON, False)] * 2
         assert [(one.state, one.due) for one in store.quarantine.find()] == [(ItemState.HELD, None)] * 2
         ann.post("/quarantine/act", act="spam", id=bad)
         assert "Not learnt: no more today" in ann.page
@@ -233,7 +234,7 @@ def test_what_learning_is_told(store: Store) -> None:
 
 
 def test_who_teaches(store: Store) -> None:
-    with site_of(store, teach=lambda *_: "", settings={"teach": ["manager"]}) as site:
+    with site_of(store, learn=lambda _: Result(), settings={"teach": ["manager"]}) as site:
         (id_,) = hold(store)
         for name, offered in (("ann", False), ("mo", True), ("eve", False), ("root", False)):
             person = visitor(site, name)
@@ -248,3 +249,34 @@ def test_without_learning_nobody_is_offered_to_teach(site: Site, store: Store) -
     ann = visitor(site, "ann")
     assert "Not spam" not in ann.get("/quarantine").text
     assert ann.post("/quarantine/act", act="ham", id=id_).status_code == 403
+
+
+def test_what_a_release_and_a_block_suggest(store: Store) -> None:
+    told: list[tuple[str, Way, str]] = []
+
+    def learn(request: Request) -> Result:
+        told.append((request.klass or "", request.way or Way.DOOR, request.address))
+        if len(told) > 4:
+            raise LearningError("the learning process broke off")
+        return Result(queued=True)
+
+    with site_of(store, learn=learn) as site:
+        one, other = hold(store), hold(store)
+        ann = visitor(site, "ann")
+        ann.get("/quarantine")
+        for act, id_ in (("release", one), ("unrelease", one), ("block", other), ("unblock", other), ("release", one)):
+            assert ann.post("/quarantine/act", act=act, id=id_).status_code == 200
+        ways = [("ham", Way.RELEASE), ("forget", Way.RELEASE), ("spam", Way.DENY), ("forget", Way.DENY)]
+        assert told[:4] == [(klass, way, "ann@example.org") for klass, way in ways]
+        assert "is released in 60 seconds" in ann.page, "a learner that is not there stops nobody"
+        ann.post("/quarantine/act", act="delete", id=other)
+        assert len(told) == 5, "to delete says nothing about what it is"
+
+
+def test_what_waits_for_a_reviewer_is_said(store: Store) -> None:
+    with site_of(store, learn=lambda _: Result(queued=True)) as site:
+        (id_,) = hold(store)
+        ann = visitor(site, "ann")
+        ann.get("/quarantine")
+        ann.post("/quarantine/act", act="spam", id=id_)
+        assert "It is learnt when a reviewer agrees." in ann.page

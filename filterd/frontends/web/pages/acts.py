@@ -16,10 +16,12 @@ from filterd.access import Entry
 from filterd.frontends.web import rights
 from filterd.frontends.web.pages.quarantine import theirs
 from filterd.frontends.web.senders import Unfit, to_allow, to_block
+from filterd.frontends.web.teaching import suggest, teach
 from filterd.frontends.web.visit import NotFound, Refused, Visit
+from filterd.learning import Klass
 from filterd.mail.envelope import domain_of
 from filterd.record import Record
-from filterd.store import QuarantineItem
+from filterd.store import QuarantineItem, Way
 from filterd.store.text import fold
 
 AT_ONCE = 200  # items of one act
@@ -43,6 +45,12 @@ def act(visit: Visit) -> Response:
 
 
 def _release(visit: Visit, items: list[QuarantineItem]) -> Done:
+    text, done = _let_go(visit, items)
+    suggest(visit, _of(items, done), Klass.HAM, Way.RELEASE)
+    return text, "unrelease", done
+
+
+def _let_go(visit: Visit, items: list[QuarantineItem]) -> tuple[str, list[str]]:
     settings, count = visit.site.settings, visit.language.count
     free = [item for item in items if rights.may_release(visit.person, item.klass, settings)]
     if not free:
@@ -59,10 +67,15 @@ def _release(visit: Visit, items: list[QuarantineItem]) -> Done:
     if len(free) < len(items):
         kept = len(items) - len(free)
         text += " " + count("%(n)s is not yours to release.", "%(n)s are not yours to release.", kept)
-    return text, "unrelease", done
+    return text, done
 
 
 def _unrelease(visit: Visit, items: list[QuarantineItem]) -> Done:
+    suggest(visit, items, Klass.FORGET, Way.RELEASE)
+    return _kept(visit, items)
+
+
+def _kept(visit: Visit, items: list[QuarantineItem]) -> Done:
     done = visit.site.store.quarantine.unschedule(_ids(items), visit.by)
     return visit.language.count("%(n)s message stays here.", "%(n)s messages stay here.", len(done)), "", []
 
@@ -82,36 +95,24 @@ def _undelete(visit: Visit, items: list[QuarantineItem]) -> Done:
 
 
 def _spam(visit: Visit, items: list[QuarantineItem]) -> Done:
-    said = _taught(visit, items, "spam")
+    said = teach(visit, items, Klass.SPAM)
     text, _, done = _delete(visit, items)
     return f"{text} {said}", "unspam", done
 
 
 def _unspam(visit: Visit, items: list[QuarantineItem]) -> Done:
-    _taught(visit, items, "forget")
+    teach(visit, items, Klass.FORGET)
     return _undelete(visit, items)
 
 
 def _ham(visit: Visit, items: list[QuarantineItem]) -> Done:
-    text, _, done = _release(visit, items)
-    return f"{text} {_taught(visit, [item for item in items if item.id in done], 'ham')}", "unham", done
+    text, done = _let_go(visit, items)
+    return f"{text} {teach(visit, _of(items, done), Klass.HAM)}", "unham", done
 
 
 def _unham(visit: Visit, items: list[QuarantineItem]) -> Done:
-    _taught(visit, items, "forget")
-    return _unrelease(visit, items)
-
-
-def _taught(visit: Visit, items: list[QuarantineItem], klass: str) -> str:
-    """Have these messages learnt; a sentence about what came of it."""
-    teach, say = visit.site.teach, visit.language.say
-    if teach is None or not rights.may_teach(visit.person, visit.site.settings):
-        raise Refused("You are not one of those who teach.")
-    raws = [raw for item in items if (raw := visit.site.store.quarantine.raw(item.id)) is not None]
-    refused = [why for raw in raws if (why := teach(raw, klass, visit.person.name))]
-    for item in items:
-        visit.site.store.audit.write(visit.by, f"taught-{klass}", item.id, refused[0] if refused else "")
-    return say("Not learnt: %(why)s", why=refused[0]) if refused else say("It was learnt.")
+    teach(visit, items, Klass.FORGET)
+    return _kept(visit, items)
 
 
 def _allow(visit: Visit, items: list[QuarantineItem]) -> Done:
@@ -120,12 +121,14 @@ def _allow(visit: Visit, items: list[QuarantineItem]) -> Done:
     def made(record: Record | None, _sender: str, recipient: str) -> Entry:
         return to_allow(record, recipient, visit.site.shared)
 
-    return f"{text} {_listed(visit, [one for one in items if one.id in done], made)}", "unallow", done
+    return f"{text} {_listed(visit, _of(items, done), made)}", "unallow", done
 
 
 def _block(visit: Visit, items: list[QuarantineItem]) -> Done:
     text, _, done = _delete(visit, items)
-    return f"{text} {_listed(visit, [one for one in items if one.id in done], to_block)}", "unblock", done
+    said = _listed(visit, _of(items, done), to_block)
+    suggest(visit, _of(items, done), Klass.SPAM, Way.DENY)
+    return f"{text} {said}", "unblock", done
 
 
 def _unallow(visit: Visit, items: list[QuarantineItem]) -> Done:
@@ -134,6 +137,7 @@ def _unallow(visit: Visit, items: list[QuarantineItem]) -> Done:
 
 
 def _unblock(visit: Visit, items: list[QuarantineItem]) -> Done:
+    suggest(visit, items, Klass.FORGET, Way.DENY)
     visit.site.store.access.take_back(_ids(items), visit.by)
     return _undelete(visit, items)
 
@@ -184,6 +188,10 @@ ACTS: dict[str, Callable[[Visit, list[QuarantineItem]], Done]] = {
     "block": _block,
     "unblock": _unblock,
 }
+
+
+def _of(items: Iterable[QuarantineItem], ids: Iterable[str]) -> list[QuarantineItem]:
+    return [item for item in items if item.id in ids]
 
 
 def _ids(items: Iterable[QuarantineItem]) -> list[str]:

@@ -12,8 +12,10 @@ from starlette.responses import Response
 
 from filterd.frontends.web import digest, preview, rights
 from filterd.frontends.web.pages.login import bound
+from filterd.frontends.web.teaching import suggest
 from filterd.frontends.web.visit import NotFound, Refused, Visit
-from filterd.store import ItemState, Person, QuarantineItem
+from filterd.learning import Klass
+from filterd.store import ItemState, Person, QuarantineItem, Way
 
 
 def show(visit: Visit) -> Response:
@@ -43,8 +45,10 @@ def act(visit: Visit) -> Response:
         free = [one.id for one in held if rights.may_release(person, one.klass, visit.site.settings)]
         at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=visit.site.settings.undo)
         done = quarantine.schedule(free, by, at)
+        suggest(visit, [one for one in held if one.id in done], Klass.HAM, Way.RELEASE, person)
     elif what == "keep":
         done = quarantine.unschedule([one.id for one in held], by)
+        suggest(visit, [one for one in held if one.id in done], Klass.FORGET, Way.RELEASE, person)
     elif what == "delete":
         done = quarantine.delete([one.id for one in held], by)
     else:
