@@ -26,10 +26,12 @@ from filterd.learning import Klass as Learnt
 from filterd.learning import LearningError, Request, Result
 from filterd.learning.learner import SiteLearner, open_learner
 from filterd.learning.link import Answer, ask_async, framed, path_of, read
-from filterd.store import Store, StoreError
+from filterd.store import Store, StoreError, Way
 from filterd.value import CodecError, pack, unpack
 
 log = structlog.get_logger("filterd.learning")
+
+SHOWN = 20  # suggestions that a log line names
 
 
 class LearningLink:
@@ -39,14 +41,14 @@ class LearningLink:
         self._state = state
 
     async def learn(self, raw: bytes, klass: Klass, *, user: str | None, by: str) -> bool:
-        request = Request(klass=Learnt(klass.value), raw=raw, reporter=user or "", by=by)
+        request = Request(klass=Learnt(klass.value), raw=raw, reporter=user or "", by=by, way=Way.DOOR)
         try:
             result = await ask_async(self._state, request)
         except LearningError as error:
             raise LearnError(str(error)) from error
         if result.refused:
             raise LearnError(result.why)
-        return result.counted
+        return result.counted or result.queued
 
 
 class Serving:
@@ -83,11 +85,13 @@ class Serving:
 
 def _say(request: Request, result: Result) -> None:
     log.info(
-        "learnt" if result.counted else "not-learnt",
-        what=request.use or request.klass,
+        "learnt" if result.counted else "suggested" if result.queued else "reviewed" if result.done else "not-learnt",
+        what=request.use or request.review or request.klass,
+        way=request.way,
         by=request.by,
         reporter=request.reporter,
-        why=result.why,
+        suggestion=result.suggestion or " ".join(result.done[:SHOWN]),
+        why=result.why or "; ".join(f"{id_}: {why}" for id_, why in result.failed[:SHOWN]),
         moved=result.moved,
         doubtful=result.doubtful,
         ms=result.milliseconds,

@@ -12,13 +12,15 @@ import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from filterd.classifier import Live, Model, ModelError
 from filterd.classifier.site import Example, SiteModel
 from filterd.learning.digest import digest_of, likeness
+from filterd.learning.review import EMPTY, Reviewing
 from filterd.learning.settings import LearningLimits
 from filterd.learning.versions import Versions
 from filterd.learning.words import Klass, LearningError, Request, Result
@@ -61,11 +63,11 @@ class SiteLearner:
     def __init__(
         self, store: Store, base: Model | None, live: Live, versions: Versions, limits: LearningLimits
     ) -> None:
-        self._store = store
+        self.store = store
+        self.limits = limits
         self._base = base
         self._live = live
         self._versions = versions
-        self._limits = limits
         self.model = SiteModel(base_weight=limits.fixed_base)
         self._alike: Counter[int] = Counter()
         self._load()
@@ -73,81 +75,131 @@ class SiteLearner:
     def handle(self, request: Request) -> Result:
         """Do what is asked; raises LearningError, StoreError."""
         started = time.perf_counter()
-        if request.use:
-            result = self.use(request.use)
-        elif request.klass is None:
-            raise LearningError("nothing was asked")
-        else:
-            result = self.learn(request.raw, request.klass, request.reporter, request.by)
         return replace(
-            result,
+            self._handled(request),
             ham=self.model.ham,
             spam=self.model.spam,
             milliseconds=round((time.perf_counter() - started) * 1000, 3),
         )
 
+    def _handled(self, request: Request) -> Result:
+        if request.use:
+            return self.use(request.use)
+        if request.review is not None:
+            return Reviewing(self).review(request)
+        if request.klass is None:
+            raise LearningError("nothing was asked")
+        if request.way is not None:
+            return Reviewing(self).suggest(request)
+        return self.learn(request.raw, request.klass, request.reporter, request.by)
+
     def learn(self, raw: bytes, klass: Klass, reporter: str = "", by: str = "") -> Result:
-        """Learn or forget one message; what is refused says why. Raises StoreError; then nothing was learnt."""
+        """Learn or forget one message on a word that is final; what is refused says why. Raises StoreError; then
+        nothing was learnt."""
         message = Message(raw)
         if not raw.strip():
-            return Result(refused=True, why="the message is empty")
+            return EMPTY
         if klass is Klass.FORGET:
-            return self._forget(digest_of(message))
-        example = replace(Example.of(message, self._base), digest=digest_of(message))
-        spam = klass is Klass.SPAM
+            return self.forget(digest_of(message), by)
+        example, spam = self.example(message), klass is Klass.SPAM
         known = self.model.label(example.digest)
         if known is spam:
+            self._confirm(example.digest, spam, by)
             return Result()
-        keys = likeness(example.indices()[1])
-        if known is None and (why := self._refused(reporter, keys)):
+        if known is None and (why := self._too_many(reporter) or self.crowded(example)):
             return Result(refused=True, why=why)
-        label = Label(
+        with self.store.suggestions.change() as change:
+            change.overrule(example.digest, spam, by)
+            newest = change.teach(self.label(example, spam, raw, by=by, reporter=reporter), self.limits.messages)
+        return self.take_in(example, spam, newest)
+
+    def forget(self, digest: str, by: str = "") -> Result:
+        """Take a label out, and every suggestion of it."""
+        if self.model.label(digest) is None:
+            return Result()
+        with self.store.suggestions.change() as change:
+            change.overrule(digest, None, by)
+            newest = change.unteach(digest)
+        self.bring(newest, gone=[digest])
+        return Result(counted=True)
+
+    def use(self, version: str) -> Result:
+        """Take over a version; labels that it does not know stay stored, and are learnt again with the next one."""
+        arrays = self._versions.arrays(version)
+        self.model = SiteModel(base_weight=self.limits.fixed_base)
+        self._fill(learn=False)
+        self.model.resume(arrays["weights"], arrays["squares"], arrays["rest"])
+        self._live.publish(self.model, self.store.labels.counts().newest, version)
+        self._versions.note(version)
+        return Result(counted=True)
+
+    def example(self, message: Message) -> Example:
+        """What is learnt of a message, under the digest that all its copies share."""
+        return replace(Example.of(message, self._base), digest=digest_of(message))
+
+    def label(
+        self, example: Example, spam: bool, raw: bytes | None, *, by: str, reporter: str, suggestion: str = ""
+    ) -> Label:
+        """A label with what the model says of the message now."""
+        return Label(
             digest=example.digest,
             spam=spam,
             example=pack(example),
             said=self.model.score(example),
             by=by,
             reporter=reporter,
-            body=raw if self._limits.messages else None,
+            body=raw if self.limits.messages else None,
+            suggestion=suggestion,
         )
-        newest = self._store.labels.put([label], self._limits.messages)
+
+    def crowded(self, example: Example, coming: Mapping[int, int] = MappingProxyType({})) -> str:
+        """Why one more like this is not learnt; "" when it may be. `coming`: what else will have been, by likeness."""
+        most, keys = self.limits.per_campaign, likeness(example.indices()[1])
+        if sum(self._alike[key] + coming.get(key, 0) >= most for key in keys) > len(keys) / 2:
+            return f"{most} messages nearly like this one were learnt already"
+        return ""
+
+    def take_in(self, example: Example, spam: bool, newest: int) -> Result:
+        """Learn a label that was stored."""
+        if self.model.label(example.digest) is None:
+            self._alike.update(likeness(example.indices()[1]))
         learnt = self.model.learn(example, spam)
-        if known is None:
-            self._alike.update(keys)
         self._live.publish(self.model, newest)
         return Result(counted=True, moved=learnt.moved, doubtful=learnt.doubtful)
 
-    def use(self, version: str) -> Result:
-        """Take over a version; labels that it does not know stay stored, and are learnt again with the next one."""
-        arrays = self._versions.arrays(version)
-        self.model = SiteModel(base_weight=self._limits.fixed_base)
-        self._fill(learn=False)
-        self.model.resume(arrays["weights"], arrays["squares"], arrays["rest"])
-        self._live.publish(self.model, self._store.labels.counts().newest, version)
-        self._versions.note(version)
-        return Result(counted=True)
-
-    def _forget(self, digest: str) -> Result:
-        if self.model.label(digest) is None:
-            return Result()
-        self._alike.subtract(likeness(self.model.example(digest).indices()[1]))
-        newest = self._store.labels.remove(digest)
-        self.model.forget(digest)
+    def bring(self, newest: int, learnt: Sequence[tuple[Example, bool]] = (), gone: Sequence[str] = ()) -> None:
+        """Bring the model to where the store is: labels that were put, and labels that were dropped. What takes
+        something out learns all the rest again, so several are one pass."""
+        if len(gone) + sum(example.digest in self.model for example, _ in learnt) > 1:
+            self.model = SiteModel(base_weight=self.limits.fixed_base)
+            self._fill(learn=True)
+        else:
+            for digest in gone:
+                if digest in self.model:
+                    self._alike.subtract(likeness(self.model.example(digest).indices()[1]))
+                    self.model.forget(digest)
+            for example, spam in learnt:
+                if example.digest not in self.model:
+                    self._alike.update(likeness(example.indices()[1]))
+                self.model.learn(example, spam)
         self._live.publish(self.model, newest)
-        return Result(counted=True)
 
-    def _refused(self, reporter: str, keys: tuple[int, ...]) -> str:
-        most = self._limits.per_campaign
-        if sum(self._alike[key] >= most for key in keys) > len(keys) / 2:
-            return f"{most} messages nearly like this one were learnt already"
-        most = self._limits.per_reporter
-        if reporter and self._store.labels.since(reporter, int(time.time() * 1000) - DAY) >= most:
+    def _confirm(self, digest: str, spam: bool, by: str) -> None:
+        """The label is no longer a suggestion's: undoing that leaves it alone."""
+        if self.store.suggestions.any_about(digest):
+            with self.store.suggestions.change() as change:
+                change.overrule(digest, spam, by)
+                change.attribute(digest, "")
+
+    def _too_many(self, reporter: str) -> str:
+        most = self.limits.per_reporter
+        if reporter and self.store.labels.since(reporter, int(time.time() * 1000) - DAY) >= most:
             return f"{reporter} has given {most} labels within a day"
         return ""
 
     def _load(self) -> None:
         """Go on from the published arrays, if they hold just the stored labels; else make them again."""
-        counts = self._store.labels.counts()
+        counts = self.store.labels.counts()
         current = self._live.taught and _same(counts, self._live)
         self._fill(learn=not current and bool(counts.newest))
         if current and self.model.ham + self.model.spam == counts.ham + counts.spam:
@@ -156,7 +208,7 @@ class SiteLearner:
             self._live.publish(self.model, counts.newest)
 
     def _fill(self, *, learn: bool) -> None:
-        kept = list(examples(self._store, self._limits.labels, self._base))
+        kept = list(examples(self.store, self.limits.labels, self._base))
         (self.model.restore if learn else self.model.remember)(kept)
         self._alike.clear()
         for example, _, _ in kept:

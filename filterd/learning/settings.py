@@ -1,12 +1,42 @@
-"""What one person, one campaign and the disk may weigh in learning."""
+"""What one person, one campaign and the disk may weigh in learning, and whose word waits for a reviewer."""
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from filterd.settings import Settings, Size
+from filterd.store import Way
+
+
+class Mode(enum.StrEnum):
+    """What becomes of somebody's word about a message."""
+
+    QUEUE = "queue"  # it waits for a reviewer
+    AT_ONCE = "at-once"  # it is learnt; a reviewer sees it, and can undo it
+    NEVER = "never"  # it teaches nothing
+
+
+class ReviewSettings(Settings):
+    release: Mode = Field(Mode.QUEUE, description="A held message was released, which is to say that it is ham.")
+    deny: Mode = Field(Mode.QUEUE, description="The sender of a message was blocked, which is to say that it is spam.")
+    button: Mode = Field(Mode.AT_ONCE, description="Spam or Not spam was pressed; a manager's always counts at once.")
+    report: Mode = Field(Mode.AT_ONCE, description="It was sent to one of `learn.addresses`.")
+    imap: Mode = Field(Mode.AT_ONCE, description="It was moved into or out of a Junk folder of `learn.imap`.")
+    door: Mode = Field(Mode.AT_ONCE, description="A mail server or a client said so over spamd or HTTP.")
+    doubtful: Mode = Field(
+        Mode.AT_ONCE,
+        description="What contradicts a confident model, whichever way it came: `queue` makes it wait. "
+        "It is marked for a look in any case.",
+    )
+    waiting: int = Field(10_000, ge=1, description="So many may wait for a reviewer; more are refused.")
+
+    def mode(self, way: Way, *, doubtful: bool) -> Mode:
+        """What becomes of a word that came this way: the more careful of the two that apply."""
+        modes = {Mode(getattr(self, way.value)), self.doubtful if doubtful else Mode.AT_ONCE}
+        return next(mode for mode in (Mode.NEVER, Mode.QUEUE, Mode.AT_ONCE) if mode in modes)
 
 
 class LearningLimits(Settings):
@@ -25,6 +55,10 @@ class LearningLimits(Settings):
     )
     labels: int = Field(
         50_000, ge=1_000, description="The newest labels that the model is made from; each takes 10 kB of memory."
+    )
+    review: ReviewSettings = Field(
+        ReviewSettings(),
+        description="Whose word waits for a reviewer: `queue`, `at-once` (and can be undone), or `never`.",
     )
 
     @property

@@ -95,6 +95,12 @@ class Suggestions:
         with self._database.read() as connection:
             return int(connection.execute(asked).scalar() or 0)
 
+    def any_about(self, digest: str) -> bool:
+        """Did anybody ever suggest something of this message?"""
+        with self._database.read() as connection:
+            asked = select(suggestions.c.key).where(suggestions.c.digest == digest).limit(1)
+            return connection.execute(asked).first() is not None
+
     @contextlib.contextmanager
     def change(self) -> Iterator[Change]:
         """A transaction, on disk when the block ends. Raises StoreUnavailable; then nothing was written."""
@@ -148,6 +154,16 @@ class Change:
         """It is taken back, with what is needed to accept it all the same one day."""
         values = {"state": SuggestionState.UNDONE.value}
         self._settle(one, by, values | (_payload(example, body) if example else {}))
+
+    def overrule(self, digest: str, spam: bool | None, by: str) -> None:
+        """Somebody whose word is final said what the message is, or (None) to forget it: settle all that stands."""
+        for one in self.standing(digest):
+            if one.spam is spam:
+                self.accept(one, by)
+            elif one.state is SuggestionState.PENDING and spam is not None:
+                self.reject(one, by)
+            else:
+                self.undo(one, by)
 
     def remark(self, one: Suggestion, text: str) -> None:
         """Why it was not learnt; its state is as before."""
