@@ -20,6 +20,10 @@ def _raw_header(view: View, name: str) -> tuple[str, ...]:
     return tuple(header.raw_text for header in view.message.headers.all(name))
 
 
+def _has_header(view: View, name: str) -> bool:
+    return view.message.headers.first(name) is not None
+
+
 FAMILIES: tuple[Family, ...] = (
     Family(
         "header",
@@ -28,6 +32,7 @@ FAMILIES: tuple[Family, ...] = (
         "list-id",
         "{contains: announce}",
         _header,
+        _has_header,
     ),
     Family(
         "raw",
@@ -36,6 +41,7 @@ FAMILIES: tuple[Family, ...] = (
         "subject",
         "{regex: '=\\?'}",
         _raw_header,
+        _has_header,
     ),
     Family(
         "program",

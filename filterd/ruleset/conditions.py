@@ -2,18 +2,18 @@
 
 A condition gives the evidence that it holds (perhaps an empty text), or None. A mapping of several keys
 holds when all of them do. Whatever is wrong in the YAML is refused at its place, and the condition then
-never holds; nothing raises. Each condition knows its guard: numbers of patterns of which one must match
-somewhere in the mail for it to hold.
+never holds; nothing raises. Each condition knows its guards: what must be seen in the mail for it to hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from filterd.ruleset.fields import Element, Field, Kind
-from filterd.ruleset.operators import COMPARISONS, OPERATORS, Context, Guard, Matcher, bounds
+from filterd.ruleset.guards import ALWAYS, NEVER, Guards, either, every, numbers, sign
+from filterd.ruleset.operators import COMPARISONS, OPERATORS, Context, Matcher, bounds
 from filterd.ruleset.place import Place, shown, unknown
 from filterd.ruleset.view import View
 
@@ -24,7 +24,7 @@ FIELD_TESTS = ("not", "any", "exists", "count")  # beside the operators
 @dataclass(frozen=True, slots=True)
 class Condition:
     holds: Callable[[View], str | None]
-    guard: Guard = None
+    guards: Guards = ALWAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,18 @@ class Test:
     """What is asked of the values of a field, wherever they come from: the mail, or one element of it."""
 
     check: Callable[[Sequence[Any], View], str | None]
-    guard: Guard = None
+    guards: Guards = ALWAYS
 
 
-NEVER = Condition(lambda view: None, frozenset())
-_NO_TEST = Test(lambda values, view: None, frozenset())
+_NO_CONDITION = Condition(lambda view: None, NEVER)
+_NO_TEST = Test(lambda values, view: None, NEVER)
 
 
 def condition(place: Place, context: Context) -> Condition:
     """The condition that stands at `place`."""
     if not isinstance(place.data, dict) or not place.data:
         place.refuse(f"a condition is a mapping such as subject: {{contains: text}}, not {shown(place.data)}")
-        return NEVER
+        return _NO_CONDITION
     return all_of([_entry(name, inner, context) for name, inner in place.items()])
 
 
@@ -66,13 +66,13 @@ def _entry(name: str, place: Place, context: Context) -> Condition:
         return _field(field, field_test(place, field, context))
     names = (*context.catalogue.names, *context.catalogue.elements, *COMBINERS)
     place.refuse(unknown("field", name, names))
-    return NEVER
+    return _NO_CONDITION
 
 
 def _several(place: Place, context: Context) -> list[Condition]:
     if not isinstance(place.data, list) or not place.data:
         place.refuse(f"a list of conditions is wanted, not {shown(place.data)}")
-        return [NEVER]
+        return [_NO_CONDITION]
     same: dict[str, int] = {}
     for index, one in enumerate(place.data):
         if same.setdefault(repr(one), index) != index:
@@ -83,14 +83,13 @@ def _several(place: Place, context: Context) -> list[Condition]:
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:
-    """Holds when all do. Those with a guard are asked first: they mostly say no."""
+    """Holds when all do. What needs no pattern is asked first; a pattern's match is the evidence that is shown."""
     if len(conditions) == 1:
         return conditions[0]
-    ordered = sorted(conditions, key=lambda one: one.guard is None)
-    asked = tuple(one.holds for one in ordered)
-    guards = [one.guard for one in conditions if one.guard is not None]
+    cheap = tuple(one.holds for one in conditions if not by_pattern(one.guards))
+    dear = tuple(one.holds for one in conditions if by_pattern(one.guards))
 
-    def holds(view: View) -> str | None:
+    def first(asked: Sequence[Callable[[View], str | None]], view: View) -> str | None:
         evidence = ""
         for ask in asked:
             if (said := ask(view)) is None:
@@ -98,7 +97,17 @@ def all_of(conditions: Sequence[Condition]) -> Condition:
             evidence = evidence or said
         return evidence
 
-    return Condition(holds, min(guards, key=len, default=None))
+    def holds(view: View) -> str | None:
+        if (little := first(cheap, view)) is None or (much := first(dear, view)) is None:
+            return None
+        return much or little
+
+    return Condition(holds, every(one.guards for one in conditions))
+
+
+def by_pattern(guards: Guards) -> bool:
+    """Whether it takes a pattern's match, which is dear to find and good evidence."""
+    return any(numbers(guard) for guard in guards)
 
 
 def any_of(conditions: Sequence[Condition]) -> Condition:
@@ -108,7 +117,7 @@ def any_of(conditions: Sequence[Condition]) -> Condition:
     def holds(view: View) -> str | None:
         return next((said for ask in asked if (said := ask(view)) is not None), None)
 
-    return Condition(holds, _united(one.guard for one in conditions))
+    return Condition(holds, either(one.guards for one in conditions))
 
 
 def not_(inner: Condition) -> Condition:
@@ -116,69 +125,59 @@ def not_(inner: Condition) -> Condition:
     return Condition(lambda view: "" if ask(view) is None else None)
 
 
-def _united(guards: Iterable[Guard]) -> Guard:
-    """The guard of "one of these": all numbers together, or none when one of them has no guard."""
-    numbers: set[int] = set()
-    for guard in guards:
-        if guard is None:
-            return None
-        numbers |= guard
-    return frozenset(numbers)
-
-
 def _some(place: Place, context: Context) -> Condition:
     """`some: {at_least: 2, of: [...]}`."""
     entries = place.mapping("some", ("at_least", "of"))
     if set(entries) != {"at_least", "of"}:
         place.refuse("some has at_least, a number, and of, a list of conditions")
-        return NEVER
+        return _NO_CONDITION
     conditions = _several(entries["of"], context)
     least = entries["at_least"].data
     if not isinstance(least, int) or isinstance(least, bool) or not 1 <= least <= len(conditions):
         entries["at_least"].refuse(f"at_least is from 1 to the number of conditions, {len(conditions)}")
-        return NEVER
+        return _NO_CONDITION
 
     def holds(view: View) -> str | None:
         said = [evidence for one in conditions if (evidence := one.holds(view)) is not None]
         return "; ".join(filter(None, said)) if len(said) >= least else None
 
-    return Condition(holds, _united(one.guard for one in conditions))
+    return Condition(holds, either(one.guards for one in conditions))
 
 
 def _found(place: Place, context: Context) -> Condition:
     """`found: NAME`: that rule or check has found something; of several names, any."""
     names = place.texts("the name of a rule or check")
     if not names:
-        return NEVER
+        return _NO_CONDITION
     context.asks.extend((name, place) for name in names)
-    return Condition(lambda view: next((name for name in names if name in view.found), None))
+
+    def holds(view: View) -> str | None:
+        return next((name for name in names if name in view.found), None)
+
+    return Condition(holds, sign(f"found {' or '.join(names)}", lambda view: holds(view) is not None))
 
 
 def _field(field: Field, test: Test) -> Condition:
-    guard, check = test.guard, test.check
-    if guard is None:
+    check, guards = test.check, test.guards
+    if guards is ALWAYS:
         return Condition(lambda view: check(view.values(field), view))
-
-    def holds(view: View) -> str | None:
-        return None if guard.isdisjoint(view.hits) else check(view.values(field), view)
-
-    return Condition(holds, guard)
+    return Condition(lambda view: check(view.values(field), view) if view.lets(guards) else None, guards)
 
 
 def _element(thing: Element, place: Place, context: Context) -> Condition:
     """`link: {host: ..., text: ...}`: one and the same link passes every test; `count` says how many do."""
     if not isinstance(place.data, dict) or not place.data:
         place.refuse(f"{thing.name} is a group of fields: {', '.join(thing.fields)}; ask as {thing.name}: {{...}}")
-        return NEVER
+        return _NO_CONDITION
     entries = place.mapping(thing.name, (*thing.fields, "count"))
     how_many = entries.pop("count", None)
     tests = [(thing.fields[name], field_test(inner, thing.fields[name], context)) for name, inner in entries.items()]
-    tests.sort(key=lambda one: one[1].guard is not None)  # what needs no pattern is asked first
-    guards = [test.guard for _, test in tests if test.guard is not None]
+    tests.sort(key=lambda one: by_pattern(one[1].guards))  # what needs no pattern is asked first
+    guards = every([_presence(thing), *(test.guards for _, test in tests)])
 
     def found(view: View) -> Iterator[str]:
         """The evidence of each thing that passes every test."""
-        if any(guard.isdisjoint(view.hits) for guard in guards):
+        if not view.lets(guards):
             return
         columns = [(view.column(field), test.check) for field, test in tests]
         for index in range(len(view.elements(thing))):
@@ -191,20 +190,28 @@ def _element(thing: Element, place: Place, context: Context) -> Condition:
             if evidence is not None:
                 yield evidence
 
-    guard = min(guards, key=len, default=None)
     if how_many is not None:
-        return _counted(found, how_many, guard)
-    return Condition(lambda view: next(found(view), None), guard)
+        return _counted(found, how_many, guards)
+    return Condition(lambda view: next(found(view), None), guards)
 
 
-def _counted(found: Callable[[View], Iterator[str]], place: Place, guard: Guard) -> Condition:
+def _presence(thing: Element | Field) -> Guards:
+    """That the mail has such a thing, or the thing that the field belongs to, where that is cheap to see."""
+    if isinstance(thing, Field):
+        if thing.element is not None:
+            return sign(f"any {thing.name}", lambda view: any(view.column(thing)), common=True)
+        return ALWAYS if thing.there is None else sign(f"any {thing.name}", thing.there, common=True)
+    return sign(f"any {thing.name}", lambda view: bool(view.elements(thing)), common=True)
+
+
+def _counted(found: Callable[[View], Iterator[str]], place: Place, guards: Guards) -> Condition:
     fits = _bounds(place)
 
     def holds(view: View) -> str | None:
         number = sum(1 for _ in found(view))
         return f"{number} times" if fits(number) else None
 
-    return Condition(holds, None if fits(0) else guard)
+    return Condition(holds, ALWAYS if fits(0) else guards)
 
 
 def _bounds(place: Place) -> Callable[[float], bool]:
@@ -217,7 +224,7 @@ def field_test(place: Place, field: Field, context: Context) -> Test:
     if isinstance(place.data, dict):
         return _operators(place, field, context)
     matcher = _operator("equals", place, field, context)
-    return _some_value(matcher, None) if matcher else _NO_TEST
+    return _some_value(field, matcher, None) if matcher else _NO_TEST
 
 
 def _operators(place: Place, field: Field, context: Context) -> Test:
@@ -227,7 +234,7 @@ def _operators(place: Place, field: Field, context: Context) -> Test:
     if not entries:
         return _NO_TEST
     if "exists" in entries:
-        return _exists(entries, place)
+        return _exists(field, entries, place)
     how_many = entries.pop("count", None)
     comparing = [name for name in entries if name in COMPARISONS]
     if len(comparing) > 1 and field.kind.numeric:
@@ -236,12 +243,12 @@ def _operators(place: Place, field: Field, context: Context) -> Test:
             field.kind,
         )
     if not entries and how_many is not None:
-        return _some_value(Matcher(lambda value, view: ""), how_many)
+        return _some_value(field, Matcher(lambda value, view: ""), how_many)
     made = [_operator(name, inner, field, context) for name, inner in entries.items()]
     matchers = [matcher for matcher in made if matcher is not None]
     if len(matchers) < len(made):
         return _NO_TEST
-    return _some_value(_together(matchers), how_many)
+    return _some_value(field, _together(matchers), how_many)
 
 
 def _operator(name: str, place: Place, field: Field, context: Context) -> Matcher | None:
@@ -265,15 +272,15 @@ def _either(tests: Sequence[Test]) -> Matcher:
     def passes(value: Any, view: View) -> str | None:
         return next((said for test in tests if (said := test.check((value,), view)) is not None), None)
 
-    return Matcher(passes, _united(test.guard for test in tests))
+    return Matcher(passes, either(test.guards for test in tests))
 
 
-def _exists(entries: dict[str, Place], place: Place) -> Test:
+def _exists(field: Field, entries: dict[str, Place], place: Place) -> Test:
     wanted = entries["exists"].data
     if not isinstance(wanted, bool) or len(entries) > 1:
         place.refuse("exists is true or false, and stands alone")
     if wanted:
-        return Test(lambda values, view: "" if values else None)
+        return Test(lambda values, view: "" if values else None, _presence(field))
     return Test(lambda values, view: None if values else "")
 
 
@@ -281,7 +288,7 @@ def _together(matchers: Sequence[Matcher]) -> Matcher:
     """All of them pass the same value."""
     if len(matchers) == 1:
         return matchers[0]
-    ordered = sorted(matchers, key=lambda matcher: matcher.guard is None)
+    ordered = sorted(matchers, key=lambda matcher: not by_pattern(matcher.guards))
 
     def passes(value: Any, view: View) -> str | None:
         evidence = ""
@@ -291,15 +298,15 @@ def _together(matchers: Sequence[Matcher]) -> Matcher:
             evidence = evidence or said
         return evidence
 
-    return Matcher(passes, ordered[0].guard)
+    return Matcher(passes, every(matcher.guards for matcher in matchers))
 
 
-def _some_value(matcher: Matcher, how_many: Place | None) -> Test:
-    passes = matcher.passes
+def _some_value(field: Field, matcher: Matcher, how_many: Place | None) -> Test:
+    passes, guards = matcher.passes, every([_presence(field), matcher.guards])
     if how_many is None:
         return Test(
             lambda values, view: next((said for one in values if (said := passes(one, view)) is not None), None),
-            matcher.guard,
+            guards,
         )
     fits = _bounds(how_many)
     count = matcher.count or (lambda value, view: int(passes(value, view) is not None))
@@ -308,4 +315,4 @@ def _some_value(matcher: Matcher, how_many: Place | None) -> Test:
         number = sum(count(value, view) for value in values)
         return f"{number} times" if fits(number) else None
 
-    return Test(check, None if fits(0) else matcher.guard)
+    return Test(check, ALWAYS if fits(0) else guards)

@@ -54,16 +54,15 @@ class Field:
     read: Read
     element: Element | None = None
     choices: tuple[str, ...] = ()  # the only words that it can be
+    there: Callable[[View], bool] | None = None  # whether it may have a value, where that is cheap to say
     textual: bool = dataclass_field(init=False, default=False)  # its values are text; asked for every value
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "textual", self.kind.textual)
 
-    def of(self, thing: Any) -> tuple[Any, ...]:
-        """The values in one thing: the element, or the View for a field of the mail as a whole."""
-        value = self.read(thing)
-        if value is None:
-            return ()
+    @staticmethod
+    def several(value: Any) -> tuple[Any, ...]:
+        """What was read, as values."""
         return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
@@ -87,10 +86,18 @@ class Family:
     example_name: str
     example: str
     read: Callable[[View, str], Any]
+    there: Callable[[View, str], bool] | None = None
 
     def field(self, name: str) -> Field:
-        read = self.read
-        return Field(f"{self.prefix}.{name}", self.kind, self.about, self.example, lambda view: read(view, name))
+        read, there = self.read, self.there
+        return Field(
+            f"{self.prefix}.{name}",
+            self.kind,
+            self.about,
+            self.example,
+            lambda view: read(view, name),
+            there=there and (lambda view: there(view, name)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ match crosses a line end, not even by a negated class. Raises PatternError, and 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
 
@@ -14,8 +13,8 @@ import re2
 
 MAX_PROGRAM = 20_000  # RE2 instructions: bounds the work for one character of text
 _MEMORY = 2 << 20  # bytes that one pattern's automaton may take
+_MEMORY_TOGETHER = 32 << 20
 _LINES = "(?m)"  # put before each pattern: `^` and `$` are line ends
-_CANARY = "filterd-canary-6f1d"
 
 
 class PatternError(ValueError):
@@ -32,14 +31,8 @@ class Linear(Protocol):
     pattern: str
     programsize: int
 
-    def search(self, text: str) -> Match | None: ...
+    def search(self, text: str | bytes) -> Match | None: ...
     def finditer(self, text: str) -> Iterator[Match]: ...
-
-
-class _Filter(Protocol):
-    def Add(self, pattern: str, options: object) -> int: ...
-    def Compile(self) -> None: ...
-    def Match(self, text: bytes, potential: bool = False) -> list[int] | None: ...
 
 
 def compile_linear(text: str, lines: bool) -> Linear:
@@ -59,44 +52,27 @@ def escape(text: str) -> str:
     return cast(str, re2.escape(text))  # type: ignore[no-untyped-call]
 
 
-def always_tried(compiled: Linear, lines: bool) -> bool:
-    """Whether it requires no literal text, so that a filter can never rule it out."""
-    alone = _filter([compiled], lines)
-    return bool(alone.Match(b"", potential=True))
+class Together:
+    """A few small patterns tried at once, in one pass."""
 
-
-class Shard:
-    """Some patterns tried at once: their literals in one pass, then only those whose literals are there."""
+    MOST = 64  # patterns
+    LARGEST = 200  # instructions of one: 64 of them make states of at most 51 kB, of which the memory holds hundreds
 
     def __init__(self, patterns: Sequence[Linear], lines: bool) -> None:
-        self._filter: _Filter | None = None
-        with contextlib.suppress(re2.error):
-            self._filter = _filter(patterns, lines, _CANARY)
-        self._size = len(patterns)
-
-    @property
-    def works(self) -> bool:
-        """False when the literals outgrow RE2's memory: it does not compile, or finds nothing, hence the canary."""
-        return self._size in self.matches(_CANARY.encode())
+        self._set = re2.Set.SearchSet(_options(lines, _MEMORY_TOGETHER))  # type: ignore[no-untyped-call]
+        for pattern in patterns:
+            self._set.Add(pattern.pattern)
+        self._set.Compile()
 
     def matches(self, text: bytes) -> Sequence[int]:
-        """Which patterns match somewhere in a UTF-8 text, by their positions."""
-        return (self._filter.Match(text) if self._filter is not None else None) or ()
+        """Which match somewhere in a UTF-8 text, by their places."""
+        return cast(Sequence[int], self._set.Match(text) or ())
 
 
-def _filter(patterns: Sequence[Linear], lines: bool, *more: str) -> _Filter:
-    made = cast(_Filter, re2.Filter())  # type: ignore[no-untyped-call]
-    how = _options(lines)
-    for text in (*(pattern.pattern for pattern in patterns), *more):
-        made.Add(text, how)
-    made.Compile()
-    return made
-
-
-def _options(lines: bool) -> object:
+def _options(lines: bool, memory: int = _MEMORY) -> object:
     how = re2.Options()
     how.log_errors = False
     how.never_capture = True
     how.never_nl = lines
-    how.max_mem = _MEMORY
+    how.max_mem = memory
     return how

@@ -46,7 +46,7 @@ def _idle(ruleset: Ruleset) -> Iterator[Problem]:
     for rule in ruleset.rules:
         if gone := sorted(rule.asks & ruleset.disabled):
             yield _problem(rule, f"asks about {', '.join(gone)}, which is disabled")
-        if rule.guard is not None and not rule.guard:
+        if frozenset() in rule.guards:
             yield _problem(rule, "can never fire")
         if rule.place.data.get("backtracking") and not _needs_backtracking(ruleset, rule):
             yield _problem(rule, "is marked backtracking, but all its patterns are linear")

@@ -18,7 +18,6 @@ from pathlib import Path
 from filterd.findings import Symbol, hundredths
 from filterd.resources import shipped
 from filterd.ruleset.catalogue import CATALOGUE
-from filterd.ruleset.linear import PatternError
 from filterd.ruleset.lists import WordList, read_lists
 from filterd.ruleset.operators import Context
 from filterd.ruleset.patterns import Patterns
@@ -69,7 +68,7 @@ def load(settings: RulesSettings, extra: Sequence[Symbol]) -> Loaded:
     _check_overlay(settings, {*items, *declared, *(cap_name(name) for name in groups)}, groups, problems)
     ordered = _ordered(rules, problems)
     if not problems:
-        _ready(context.patterns, problems)
+        context.patterns.ready()
     if problems:
         raise RuleErrors(sorted(problems, key=lambda problem: (problem.file, problem.line)))
     return Loaded(ordered, groups, lists, context.patterns, context, replaced, folders, _hash(items, lists, settings))
@@ -183,13 +182,6 @@ def _ordered(rules: dict[str, Rule], problems: list[Problem]) -> tuple[Rule, ...
         circle = error.args[1][::-1]
         rules[circle[0]].place.refuse("rules that ask about each other in a circle: " + " asks about ".join(circle))
         return ()
-
-
-def _ready(patterns: Patterns, problems: list[Problem]) -> None:
-    try:
-        patterns.ready()
-    except PatternError as error:
-        problems.append(Problem("rules", 0, str(error)))
 
 
 def _hash(items: dict[str, Place], lists: dict[str, WordList], settings: RulesSettings) -> str:

@@ -1,8 +1,8 @@
 """Operators: what can be asked of one value of a field.
 
 Each operator is built once, when rules are loaded, from its place in the YAML, into a `Matcher`: a plain
-function from a value to the evidence that it passes, or None. A matcher that rests on patterns names those
-of which one must match somewhere in the mail (its guard), so that it is not even asked about most mail.
+function from a value to the evidence that it passes, or None. Its guards name what must be seen in the mail for any
+value to pass, so that it is not even asked about most mail.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from filterd.ruleset.fields import Catalogue, Field, Kind
+from filterd.ruleset.guards import ALWAYS, Guards, every, sign
 from filterd.ruleset.linear import PatternError, escape
 from filterd.ruleset.lists import WordList, membership
 from filterd.ruleset.patterns import Pattern, Patterns, excerpt, glob_form
@@ -20,15 +21,13 @@ from filterd.ruleset.place import Place, shown, unknown
 from filterd.ruleset.view import View
 from filterd.settings import parse_duration, parse_size
 
-Guard = frozenset[int] | None  # None: nothing can be ruled out beforehand
-
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """`passes` gives the evidence that a value passes, or None; `count` how often, when not just once."""
 
     passes: Callable[[Any, View], str | None]
-    guard: Guard = None
+    guards: Guards = ALWAYS
     count: Callable[[Any, View], int] | None = None
 
 
@@ -90,7 +89,7 @@ def _equals(place: Place, of: Field, context: Context) -> Matcher | None:
     for text in wanted:
         if of.choices and text not in of.choices:
             place.refuse(unknown("word", text, of.choices) + f" ({of.name} is {', '.join(of.choices)})")
-    return Matcher(lambda value, view: excerpt(value) if value.casefold() in wanted else None)
+    return Matcher(lambda value, view: excerpt(value) if value.casefold() in wanted else None, _says(of, wanted))
 
 
 def _in(place: Place, of: Field, context: Context) -> Matcher | None:
@@ -110,7 +109,19 @@ def _in(place: Place, of: Field, context: Context) -> Matcher | None:
     except ValueError as error:
         place.refuse(str(error))
         return None
-    return Matcher(lambda value, view: excerpt(value) if holds(value) else None)
+    name = f"{of.name} in {place.data if isinstance(place.data, str) else sorted(entries)}"
+    return Matcher(
+        lambda value, view: excerpt(value) if holds(value) else None,
+        sign(name, lambda view: any(map(holds, view.values(of)))),
+    )
+
+
+def _says(of: Field, wanted: frozenset[str]) -> Guards:
+    """Of a field with few words: that it says one of these."""
+    if not of.choices:
+        return ALWAYS
+    name = f"{of.name} = {' or '.join(sorted(wanted))}"
+    return sign(name, lambda view: any(value.casefold() in wanted for value in view.values(of)))
 
 
 def _pattern_of(place: Place, of: Field, context: Context, text: str, what: str) -> Pattern | None:
@@ -126,18 +137,14 @@ def _matching(patterns: Iterable[Pattern | None]) -> Matcher | None:
     usable = tuple(pattern for pattern in patterns if pattern is not None)
     if not usable:
         return None
-    guard = frozenset(pattern.number for pattern in usable)
 
     def passes(value: str, view: View) -> str | None:
-        for pattern in usable:
-            if pattern.number in view.hits and (evidence := pattern.search(value, view)) is not None:
-                return evidence
-        return None
+        return next((said for pattern in usable if (said := pattern.search(value, view)) is not None), None)
 
     def count(value: str, view: View) -> int:
-        return sum(pattern.count(value, view) for pattern in usable if pattern.number in view.hits)
+        return sum(pattern.count(value, view) for pattern in usable)
 
-    return Matcher(passes, guard, count)
+    return Matcher(passes, (frozenset().union(*(pattern.guard for pattern in usable)),), count)
 
 
 def _regex(place: Place, of: Field, context: Context) -> Matcher | None:
@@ -145,7 +152,7 @@ def _regex(place: Place, of: Field, context: Context) -> Matcher | None:
         for one in place.each():
             for text in one.texts("a pattern"):
                 pattern = _pattern_of(one, of, context, text, "pattern")
-                if pattern is not None and pattern.linear.search("") is not None:
+                if pattern is not None and pattern.whole.search("") is not None:
                     one.refuse("the pattern matches an empty text, so it always matches")
                 yield pattern
 
@@ -202,14 +209,12 @@ def _near(place: Place, of: Field, context: Context) -> Matcher | None:
         return None
 
     def passes(value: str, view: View) -> str | None:
-        if not all(pattern.number in view.hits for pattern in patterns):
-            return None
         spans = [list(pattern.spans(value, view)) for pattern in patterns]
         if (window := closest(spans)) is None or window[1] - window[0] > within:
             return None
         return excerpt(value, *window)
 
-    return Matcher(passes, frozenset({patterns[0].number}))
+    return Matcher(passes, every([(pattern.guard,) for pattern in patterns]))
 
 
 def closest(spans: Sequence[Sequence[tuple[int, int]]]) -> tuple[int, int] | None:
@@ -257,7 +262,11 @@ def _holds(place: Place, of: Field, context: Context) -> Matcher | None:
         folded = value.casefold()
         return next((excerpt(one) for one in view.values(other) if len(one) > 3 and one.casefold() in folded), None)
 
-    return Matcher(passes)
+    def seen(view: View) -> bool:
+        folded = (view.searchable(of) or "").casefold()
+        return any(len(one) > 3 and one.casefold() in folded for one in view.values(other))
+
+    return Matcher(passes, sign(f"{of.name} holds {other.name}", seen))
 
 
 def _length(place: Place, of: Field, context: Context) -> Matcher | None:

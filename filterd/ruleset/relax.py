@@ -1,7 +1,7 @@
 """Cheaper patterns that match wherever a given one does, and perhaps elsewhere too.
 
-`loosen` takes the upper bound off repeats, for counting to eighty from every start is what makes an automaton
-large, and parts the alternatives, each of which has literals of its own. `relax` makes a pattern for RE2 of a
+`alternatives` parts a pattern at its `|`, for each has literals of its own. `loosen` takes the upper bound off
+repeats: counting to eighty from every start is what makes an automaton large. `relax` makes a pattern for RE2 of a
 backtracking one: it drops look-arounds, puts "anything" for a back-reference and makes atomic groups and
 possessive repeats plain. Each step only lets more through, so where the cheaper pattern does not match the
 original cannot, and it need not run.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""(?P<class>\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\])
     |(?P<number>\\[1-9]\d?)|(?P<named>\(\?P=\w+\)|\\k<\w+>|\\g<\w+>)
     |(?P<escape>\\.)
@@ -33,13 +33,13 @@ _FLAGS = re.compile(r"\(\?[aimsLux-]+\)")
 _SPAN = 8  # a repeat may count that far beyond its least
 
 
-def loosen(pattern: str) -> tuple[str, ...]:
-    """The alternatives of the pattern, with `{0,80}` as `{0,}`; the pattern itself where it cannot be read."""
+def alternatives(pattern: str) -> tuple[str, ...]:
+    """The alternatives of the pattern, each with its flags; the pattern itself where it cannot be parted."""
     parts: list[list[str]] = [[]]
     depth = position = 0
     flags = match[0] if (match := _FLAGS.match(pattern)) else ""
     while position < len(pattern):
-        token = _TOKEN.match(pattern, position)
+        token = TOKEN.match(pattern, position)
         if token is None or (token.lastgroup == "flags" and position > 0):
             return (pattern,)
         position = token.end()
@@ -51,9 +51,22 @@ def loosen(pattern: str) -> tuple[str, ...]:
             case "plain" if token[0] == "|" and depth == 0:
                 parts.append([flags])
                 continue
+        parts[-1].append(token[0])
+    return tuple(map("".join, parts))
+
+
+def loosen(pattern: str) -> str:
+    """The pattern with `{0,}` for `{0,80}`; the pattern itself where it cannot be read."""
+    out: list[str] = []
+    position = 0
+    while position < len(pattern):
+        token = TOKEN.match(pattern, position)
+        if token is None:
+            return pattern
+        position = token.end()
         wide = token.lastgroup == "range" and int(token["most"]) - int(token["least"]) > _SPAN
-        parts[-1].append(f"{{{token['least']},}}" if wide else token[0])
-    return tuple("".join(part) for part in parts)
+        out.append(f"{{{token['least']},}}" if wide else token[0])
+    return "".join(out)
 
 
 def relax(pattern: str) -> str:
@@ -62,7 +75,7 @@ def relax(pattern: str) -> str:
     dropped: list[bool] = []  # for each open group: is it, or anything around it, a look-around
     position = 0
     while position < len(pattern):
-        token = _TOKEN.match(pattern, position)
+        token = TOKEN.match(pattern, position)
         if token is None:
             raise ValueError(f"cannot read it from {pattern[position : position + 20]!r} on")
         position = token.end()

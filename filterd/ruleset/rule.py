@@ -16,7 +16,8 @@ from filterd.decision import Action
 from filterd.findings import Symbol, hundredths
 from filterd.mail.envelope import Direction
 from filterd.ruleset.conditions import Condition, all_of, condition
-from filterd.ruleset.operators import Context, Guard
+from filterd.ruleset.guards import Guards
+from filterd.ruleset.operators import Context
 from filterd.ruleset.patterns import whole_glob
 from filterd.ruleset.place import Place, shown, unknown
 from filterd.ruleset.view import View
@@ -60,7 +61,7 @@ class Rule:
 
     symbol: Symbol
     holds: Callable[[View], str | None]
-    guard: Guard
+    guards: Guards
     place: Place
     group: str = ""
     silent: bool = False
@@ -135,7 +136,7 @@ def read_rule(place: Place, context: Context, score: float | None = None) -> Rul
             str(place),
         ),
         when.holds,
-        when.guard,
+        when.guards,
         place,
         group=entries["group"].data if "group" in entries else "",
         silent=_flag(entries, "silent"),

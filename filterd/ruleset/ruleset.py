@@ -16,6 +16,7 @@ from filterd.facts import Facts
 from filterd.findings import Finding, Symbol, hundredths
 from filterd.mail import Mail
 from filterd.ruleset.cases import Case, read_cases
+from filterd.ruleset.guards import numbers
 from filterd.ruleset.load import Loaded, load
 from filterd.ruleset.rule import Rule
 from filterd.ruleset.settings import RulesSettings
@@ -45,15 +46,19 @@ class Ruleset:
         self.symbols = (*extra, *OWN_SYMBOLS, *spoken, *caps)
         self._declared = {symbol.name: symbol for symbol in self.symbols}
         self._weights = {name: hundredths(score) for name, score in settings.scores.items()}
+        self.caps = frozenset(symbol.name for symbol in caps)
         self._caps = {group.name: group for group in loaded.groups.values() if group.symbol.name not in self.disabled}
         self._grouped = {rule.name: rule.group for rule in self.rules if rule.group in self._caps}
         self._forcing = {rule.name: rule.force for rule in self.rules if rule.force is not None}
         self._places = {rule.name: index for index, rule in enumerate(self.rules)}
-        self._always = tuple(index for index, rule in enumerate(self.rules) if rule.guard is None)
-        self._by_pattern: dict[int, list[int]] = {}
+        self._by_sign: list[int] = []  # rules that no pattern rules out
+        self._by_form: dict[int, list[int]] = {}
         for index, rule in enumerate(self.rules):
-            for number in rule.guard or ():
-                self._by_pattern.setdefault(number, []).append(index)
+            forms = next((found for guard in rule.guards if (found := numbers(guard)) is not None), None)
+            if forms is None:
+                self._by_sign.append(index)
+            for number in forms or ():
+                self._by_form.setdefault(number, []).append(index)
 
     @classmethod
     def load(cls, settings: RulesSettings | None = None, extra: Iterable[Symbol] = ()) -> Ruleset:
@@ -116,7 +121,7 @@ class Ruleset:
         return self._completed(findings, view)
 
     def _completed(self, findings: list[Finding], view: View) -> list[Finding]:
-        findings += self._over_caps(findings)
+        findings += self.over_caps(findings)
         findings += [RULE_FAILED.found(f"field {name}: {why}") for name, why in view.failures.items()]
         return findings
 
@@ -124,7 +129,9 @@ class Ruleset:
         findings: list[Finding] = []
         view.hits = self.loaded.patterns.hits(view)
         for index in self._candidates(view.hits):
-            self._ask(self.rules[index], view, findings)
+            rule = self.rules[index]
+            if view.lets(rule.guards):
+                self._ask(rule, view, findings)
         return findings
 
     def _ask(self, rule: Rule, view: View, findings: list[Finding]) -> None:
@@ -140,13 +147,14 @@ class Ruleset:
             _note(rule, evidence, view, findings)
 
     def _candidates(self, hits: frozenset[int]) -> list[int]:
-        """Rules that may hold, in order: those without a guard, and those with a pattern in the mail."""
-        indexes = set(self._always)
+        """Rules that may hold, in order: those that rest on no pattern, and those with a form in the mail."""
+        indexes = set(self._by_sign)
         for number in hits:
-            indexes.update(self._by_pattern.get(number, ()))
+            indexes.update(self._by_form.get(number, ()))
         return sorted(indexes)
 
-    def _over_caps(self, findings: Sequence[Finding]) -> list[Finding]:
+    def over_caps(self, findings: Sequence[Finding]) -> list[Finding]:
+        """What is taken off because the rules of a group weigh more together than its cap."""
         together: dict[str, list[Finding]] = {}
         for finding in findings:
             if finding.points > 0 and (group := self._grouped.get(finding.name)):

@@ -8,6 +8,7 @@ one-line field holds no line end, no value is longer than MAX_TEXT, no field has
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from filterd.ruleset.fields import Element, Field, Kind
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from filterd.facts import Facts
     from filterd.findings import Finding
     from filterd.mail import Mail
+    from filterd.ruleset.guards import Clue, Guards
     from filterd.ruleset.patterns import Pattern
 
 MAX_TEXT = 256_000  # characters of one value
@@ -43,12 +45,28 @@ class View:
         self.auth = auth
         self.found = found
         self.probability = probability
-        self.hits: frozenset[int] = frozenset()
+        self.hits: frozenset[int] = frozenset()  # forms of patterns that may match somewhere
         self.timeouts: list[Pattern] = []
         self.failures: dict[str, str] = {}  # fields that could not be read, and why
         self._values: dict[str, tuple[Any, ...]] = {}
         self._columns: dict[str, tuple[tuple[Any, ...], ...]] = {}
         self._elements: dict[str, Sequence[Any]] = {}
+        self._signs: dict[str, bool] = {}
+
+    def lets(self, guards: Guards) -> bool:
+        """Whether of each guard some clue is to be seen."""
+        for guard in guards:  # noqa: SIM110  asked for every rule: generators would cost more than the answers
+            if not any(map(self._sees, guard)):
+                return False
+        return True
+
+    def _sees(self, clue: Clue) -> bool:
+        if isinstance(clue, int):
+            return clue in self.hits
+        seen = self._signs.get(clue.name)
+        if seen is None:
+            seen = self._signs[clue.name] = clue.sees(self)
+        return seen
 
     def elements(self, element: Element) -> Sequence[Any]:
         """The links, the attachments, ... each looked up once."""
@@ -69,7 +87,7 @@ class View:
             if field.element is None:
                 values = self._read(field, self)
             else:
-                values = clean(field, tuple(value for one in self.column(field) for value in one))
+                values = _bounded(field, tuple(chain.from_iterable(self.column(field))))
             self._values[field.name] = values
         return values
 
@@ -83,7 +101,10 @@ class View:
 
     def _read(self, field: Field, thing: Any) -> tuple[Any, ...]:
         try:
-            return clean(field, field.of(thing))
+            value = field.read(thing)
+            if isinstance(value, str) and _is_line(value):
+                return (value,)
+            return () if value is None else clean(field, field.several(value))
         except Exception as error:  # noqa: BLE001
             self._fail(field.name, error)
             return ()
@@ -92,12 +113,10 @@ class View:
         """What cannot be read is empty, and the record says so."""
         self.failures[name] = f"{type(error).__name__}: {error}"
 
-    def searchable(self, field: Field) -> bytes | None:
-        """All values as one UTF-8 text, a line each; None when there are none."""
+    def searchable(self, field: Field) -> str | None:
+        """All values as one text, a line each; None when there are none."""
         values = self.values(field)
-        if not values:
-            return None
-        return "\n".join(map(str, values)).encode("utf-8", "replace")
+        return "\n".join(map(str, values)) if values else None
 
     @property
     def out_of_time(self) -> bool:
@@ -106,6 +125,17 @@ class View:
     def ran_out(self, pattern: Pattern) -> None:
         """A backtracking pattern used up its time on this mail."""
         self.timeouts.append(pattern)
+
+
+def _is_line(value: str) -> bool:
+    """Whether it needs no cleaning, whatever its field."""
+    return "\n" not in value and "\r" not in value and len(value) <= MAX_TEXT
+
+
+def _bounded(field: Field, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The clean values of many things together, within the bounds of one field."""
+    few = len(values) <= MAX_VALUES and (not field.textual or sum(map(len, values)) <= MAX_ALL)
+    return values if few else clean(field, values)
 
 
 def clean(field: Field, values: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -50,7 +50,7 @@ def test_a_backtracking_pattern_has_a_time_budget_and_is_named(load, find) -> No
 
 def test_a_backtracking_pattern_runs_only_after_its_literals(load, find) -> None:
     ruleset = load(rule("{content: {regex: 'free (?=gift|prize)\\w+'}}", "  backtracking: true\n"))
-    (pattern,) = ruleset.loaded.patterns._known.values()
+    (pattern,) = ruleset.loaded.patterns
     assert pattern.slow is not None
     assert [one.detail for one in find(ruleset, "Subject: x\n\nA free gift.\n")] == ["free gift"]
     assert find(ruleset, "Subject: x\n\nA free lunch.\n") == []

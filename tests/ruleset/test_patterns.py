@@ -7,16 +7,17 @@ import re
 
 import pytest
 import regex
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from filterd.engine.loading import builtin_symbols
 from filterd.ruleset import Ruleset, RulesSettings
 from filterd.ruleset.fields import Field, Kind
-from filterd.ruleset.linear import PatternError, Shard, compile_linear
+from filterd.ruleset.linear import PatternError, compile_linear
+from filterd.ruleset.literals import literals
 from filterd.ruleset.operators import closest
-from filterd.ruleset.patterns import SHARD, Patterns
-from filterd.ruleset.relax import loosen, relax
+from filterd.ruleset.patterns import Patterns
+from filterd.ruleset.relax import alternatives, loosen, relax
 
 
 class OneText:
@@ -27,8 +28,8 @@ class OneText:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def searchable(self, field: Field) -> bytes:
-        return self.text.encode()
+    def searchable(self, field: Field) -> str:
+        return self.text
 
     def ran_out(self, pattern: object) -> None:
         raise AssertionError("ran out of time")
@@ -71,8 +72,8 @@ def test_filters_lose_nothing(texts, searched) -> None:
     patterns.ready()
     hits = patterns.hits(OneText(searched))
     for pattern in known:
-        if pattern.linear.search(searched):
-            assert pattern.number in hits, pattern.text
+        if pattern.whole.search(searched):
+            assert pattern.guard & hits, pattern.text
 
 
 @settings(max_examples=150)
@@ -126,8 +127,48 @@ def test_what_cannot_be_relaxed(pattern) -> None:
         ("a(?i)b|c", ("a(?i)b|c",)),
     ],
 )
-def test_loosened(pattern, expected) -> None:
-    assert loosen(pattern) == expected
+def test_parted_and_loosened(pattern, expected) -> None:
+    assert tuple(map(loosen, alternatives(pattern))) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("(?i)act now", {"act now"}),
+        ("(?i)(?:kindly|please)[^.]{0,40}(?:quote|send)", {"kindly", "please"}),
+        (r"wire\s+transfer", {"transfer"}),
+        ("colou?rs", {"colours", "colors"}),
+        ("h[o0]t deal", {"hot deal", "h0t deal"}),
+        ("(?:abc)+d", {"abc"}),
+        ("x{3}y", {"xxxy"}),
+        (r"\x41bcd", {"Abcd"}),
+        (r"\x{20AC}", {"€"}),
+        (r"\p{Greek}abc", {"abc"}),
+        (r"\$\d+ million", {" million"}),
+        ("(?:abc)*", None),
+        ("(?:abc)?", None),
+        ("abc|d", None),
+        ("[a-z]{9}", None),
+        ("[^a]bc", None),
+        (r"\Qabc\E", None),
+        ("", None),
+    ],
+)
+def test_literals(pattern, expected) -> None:
+    assert literals(pattern) == expected
+
+
+_MORE = ["act now", "(?:wire|cash) transfer", "x{2}", "[o0]", "(?:pay){1,2}", r"\.", "ß", "(?:a|bc)+d"]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(st.data(), st.lists(st.sampled_from([*_PIECES, *_MORE]), min_size=1, max_size=5).map("".join))
+def test_every_match_holds_a_literal(data, pattern) -> None:
+    needed = literals(pattern)
+    if needed is None or "(?i)" in pattern[1:]:
+        return
+    matched = data.draw(st.from_regex(pattern))
+    assert any(text.casefold() in matched.casefold() for text in needed)
 
 
 @pytest.mark.parametrize(
@@ -140,29 +181,34 @@ def test_bad_patterns_are_refused(pattern) -> None:
 
 def test_many_patterns_are_all_found() -> None:
     dice = random.Random(3)
-    words = ["".join(dice.choices("abcdefghijklmnop", k=12)) for _ in range(3 * SHARD + 7)]
+    words = ["".join(dice.choices("abcdefghijklmnop", k=12)) for _ in range(3007)]
     patterns = Patterns()
     for word in words:
         patterns.add(FIELD, rf"(?i)\b{word}\b")
     patterns.ready()
     chosen = dice.sample(range(len(words)), 50)
-    assert patterns.hits(OneText(" ".join(words[number].upper() for number in chosen))) == set(chosen)
+    text = " ".join(words[number].upper() for number in chosen)
+    assert patterns.hits(OneText(text)) == set(chosen)
+    assert patterns.hits(OneText(text.replace(words[chosen[0]].upper(), ""))) == set(chosen[1:])
 
 
-def test_a_filter_that_outgrew_its_memory_is_parted() -> None:
-    dice = random.Random(5)
-    long = ["".join(dice.choices("abcdefghijklmnop", k=300)) for _ in range(SHARD)]
-    assert not Shard([compile_linear(word, False) for word in long], False).works
+def test_only_the_alternatives_that_are_there_are_tried() -> None:
     patterns = Patterns()
-    for word in long:
-        patterns.add(FIELD, word)
+    pattern = patterns.add(FIELD, "(?i)one thing|another thing|a third")
     patterns.ready()
-    assert patterns.hits(OneText(long[17] + " " + long[-1])) == {17, SHARD - 1}
+    view = OneText("It is a THIRD and another thing.")
+    view.hits = patterns.hits(view)
+    assert {form.exact.pattern for form in pattern.forms if form.number in view.hits} == {
+        "(?m)(?i)a third",
+        "(?m)(?i)another thing",
+    }
+    assert pattern.search(view.text, view) == "a THIRD"
+    assert list(pattern.spans(view.text, view)) == [(6, 13), (18, 31)]
 
 
 def test_the_shipped_patterns_agree_with_pythons_own(corpus) -> None:
     ruleset = Ruleset.load(RulesSettings(), builtin_symbols())
-    known = [one for one in ruleset.loaded.patterns._known.values() if one.field == "content" and r"\p" not in one.text]
+    known = [one for one in ruleset.loaded.patterns if one.field == "content" and r"\p" not in one.text]
     paths = (corpus / "index").read_text().splitlines()[::400]
     texts = [(corpus / line.split()[1]).read_bytes().decode("latin-1")[:3000] for line in paths]
     for one in known:
@@ -174,7 +220,7 @@ def test_the_shipped_patterns_agree_with_pythons_own(corpus) -> None:
             continue
         for text in texts:
             if text.isascii():
-                assert bool(oracle.search(text)) == bool(one.linear.search(text)), one.text
+                assert bool(oracle.search(text)) == bool(one.whole.search(text)), one.text
 
 
 def test_closest() -> None:

@@ -1,0 +1,208 @@
+"""Literals: some texts of which every match of a pattern holds at least one.
+
+In goes a pattern in RE2's syntax; out comes a set of texts, or None when there is no such set that is worth looking
+for. Of a pattern that ignores letter case they are to be looked for case folded, in the case folded text. What is not
+understood only makes the answer None, never wrong (R. Cox, Regular Expression Matching with a Trigram Index: the exact
+and the required strings of each node).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+
+from filterd.ruleset.relax import TOKEN
+
+LEAST = 3  # bytes: a shorter literal stands in nearly every text
+_MOST = 256  # literals of one pattern
+_EXACT = 32  # texts that a piece is written out as
+_LONGEST = 48  # characters of such a text
+_CLASS_CHARS = 12  # a class of more is any character
+_RARITY = 0.06  # how much rarer each further character makes a literal
+
+_REPEAT = re.compile(r"(?:[*+?]|\{(\d+)(,?)(\d*)\})\??")
+_CODE = re.compile(r"\\x(?:\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}))")
+_CATEGORY = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)")
+_ONE_OF = re.compile(r"\[(\^?)(\]?(?:\\.|\[:\w+:\]|[^\]\\])*)\]", re.DOTALL)
+_PLACES = frozenset("bBAz")  # \b and the like: they match no character
+_CONTROLS = {"a": "\a", "f": "\f", "t": "\t", "n": "\n", "r": "\r", "v": "\v"}
+_PUNCTUATION = frozenset("\\.+*?()|[]{}^$-/!\"#%&',:;<=>@_`~ ")
+
+Texts = frozenset[str]
+_EMPTY: Texts = frozenset({""})
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What a piece of a pattern matches: exactly these texts, or at least something that holds one of `needs`."""
+
+    exact: Texts | None = None
+    needs: Texts | None = None
+
+    @property
+    def needed(self) -> Texts | None:
+        return self.needs if self.exact is None else _worth(self.exact)
+
+
+_NOTHING = _Piece(exact=_EMPTY)
+_ANYTHING = _Piece()
+
+
+def literals(pattern: str) -> Texts | None:
+    """The literals of a pattern; None when it may match a text with none that could be looked for."""
+    reader = _Reader(pattern)
+    try:
+        piece = reader.alternatives()
+    except _Unreadable:
+        return None
+    needed = piece.needed
+    if reader.position < len(pattern) or needed is None or len(needed) > _MOST:
+        return None
+    return needed if all(len(text.encode()) >= LEAST for text in needed) else None
+
+
+class _Unreadable(ValueError):
+    pass
+
+
+class _Reader:
+    """Recursive descent over the tokens of a pattern."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self.position = 0
+
+    def alternatives(self, depth: int = 0) -> _Piece:
+        """Up to the closing parenthesis or the end."""
+        if depth > 50:
+            raise _Unreadable
+        choices = [self._sequence(depth)]
+        while self._pattern.startswith("|", self.position):
+            self.position += 1
+            choices.append(self._sequence(depth))
+        return _either(choices)
+
+    def _sequence(self, depth: int) -> _Piece:
+        pieces = []
+        while self.position < len(self._pattern) and self._pattern[self.position] not in "|)":
+            pieces.append(self._repeated(self._one(depth)))
+        return _joined(pieces)
+
+    def _one(self, depth: int) -> _Piece:
+        for form, read in ((_CODE, _code), (_CATEGORY, _anything), (_ONE_OF, _one_of)):
+            if match := form.match(self._pattern, self.position):
+                self.position = match.end()
+                return read(match)
+        token = TOKEN.match(self._pattern, self.position)
+        if token is None:
+            raise _Unreadable
+        self.position = token.end()
+        match token.lastgroup:
+            case "open":
+                inner = self.alternatives(depth + 1)
+                if not self._pattern.startswith(")", self.position):
+                    raise _Unreadable
+                self.position += 1
+                return inner
+            case "flags":
+                return _NOTHING
+            case "escape":
+                return _escape(token[0][1])
+            case "plain":
+                return {"^": _NOTHING, "$": _NOTHING, ".": _ANYTHING}.get(token[0]) or _text(token[0])
+        raise _Unreadable
+
+    def _repeated(self, piece: _Piece) -> _Piece:
+        while match := _REPEAT.match(self._pattern, self.position):
+            self.position = match.end()
+            least = int(match[1]) if match[1] else {"+": 1}.get(match[0][0], 0)
+            if match[0][0] == "?" or (match[1] == "0" and match[3] == "1"):
+                piece = _Piece(piece.exact | _EMPTY) if piece.exact is not None else _ANYTHING
+            elif match[1] and not match[2] and least <= 8:
+                piece = _joined([piece] * least)
+            else:
+                piece = _Piece(needs=piece.needed) if least else _ANYTHING
+        return piece
+
+
+def _anything(match: re.Match[str]) -> _Piece:
+    return _ANYTHING
+
+
+def _code(match: re.Match[str]) -> _Piece:
+    number = int(match[1] or match[2], 16)
+    if number > 0x10FFFF or 0xD800 <= number < 0xE000:
+        raise _Unreadable
+    return _text(chr(number))
+
+
+def _one_of(match: re.Match[str]) -> _Piece:
+    """A class: its characters, when they are few and written one by one."""
+    inside = match[2]
+    if match[1] or "\\" in inside or "[:" in inside or "-" in inside[1:-1] or len(inside) > _CLASS_CHARS:
+        return _ANYTHING
+    return _Piece(exact=frozenset(inside))
+
+
+def _escape(char: str) -> _Piece:
+    if char in _PLACES:
+        return _NOTHING
+    if char in "dDsSwWC":
+        return _ANYTHING
+    if char in _CONTROLS:
+        return _text(_CONTROLS[char])
+    if char in _PUNCTUATION or not char.isascii():
+        return _text(char)
+    raise _Unreadable
+
+
+def _text(char: str) -> _Piece:
+    return _Piece(exact=frozenset({char}))
+
+
+def _either(choices: list[_Piece]) -> _Piece:
+    if len(choices) == 1:
+        return choices[0]
+    exact: Texts = frozenset().union(*(one.exact or () for one in choices))
+    if all(one.exact is not None for one in choices) and len(exact) <= _MOST:
+        return _Piece(exact)
+    needs: set[str] = set()
+    for one in choices:
+        if one.needed is None:
+            return _ANYTHING
+        needs |= one.needed
+    return _Piece(needs=frozenset(needs))
+
+
+def _joined(pieces: Iterable[_Piece]) -> _Piece:
+    """One after the other: neighbours that are exact are written out together."""
+    run, best, whole = _EMPTY, None, True
+    for piece in pieces:
+        longer = _product(run, piece.exact) if piece.exact is not None else None
+        if longer is not None:
+            run = longer
+            continue
+        whole = False
+        best = _better(best, _better(_worth(run), piece.needs))
+        run = piece.exact if piece.exact is not None else _EMPTY
+    return _Piece(exact=run) if whole else _Piece(needs=_better(best, _worth(run)))
+
+
+def _product(left: Texts, right: Texts) -> Texts | None:
+    if min(len(left), len(right)) > 1 and len(left) * len(right) > _EXACT:
+        return None
+    made = frozenset(map("".join, product(left, right)))
+    return made if max(map(len, made), default=0) <= _LONGEST else None
+
+
+def _worth(texts: Texts) -> Texts | None:
+    return None if "" in texts or not texts else texts
+
+
+def _better(left: Texts | None, right: Texts | None) -> Texts | None:
+    """The set that a text is less likely to hold one of."""
+    if left is None or right is None:
+        return right if left is None else left
+    return min(left, right, key=lambda texts: sum(_RARITY ** len(text) for text in texts))
