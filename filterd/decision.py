@@ -7,6 +7,7 @@ transaction. Every decision carries a reason constant for machines and a sentenc
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 from filterd.value import Value
 
@@ -56,6 +57,21 @@ class Reason(enum.StrEnum):
 
 
 class Decision(Value):
+class Thresholds(Value):
+    """In hundredths; None is off."""
+
+    tag: int | None = 500
+    quarantine: int | None = 800
+    reject: int | None = None
+
+
+class Tagging(Value):
+    """What a tagged copy gets beside X-Spam-Flag; "" is nothing."""
+
+    subject: str = ""  # put before the Subject
+    header: str = ""  # a field of the site's own, `X-Name: text`
+
+
     """What is done for one recipient."""
 
     recipient: str
@@ -67,6 +83,13 @@ class Decision(Value):
     reply: str | None = None  # a rule's own SMTP text
     policy: str = ""  # which policy applied; "" is the site's default
 
+    thresholds: Thresholds | None = None  # those that applied; None in records that do not say
+    tagging: Tagging = Tagging()  # of a copy that is tagged
+
+
+def summary(decisions: Sequence[Decision]) -> Decision | None:
+    """The strictest decision: what a line that has room for one should show."""
+    return max(decisions, key=lambda one: one.action.strictness, default=None)
 
 class HeaderLine(Value):
     """A header field that we add: no CR or LF in either half; folding is done when it is written."""
@@ -85,6 +108,13 @@ class HeaderSpan(Value):
 
 
 class Edits(Value):
+class Subject(Value):
+    """The Subject of a message: its text as it stands in the header, and every field of that name."""
+
+    text: str = ""
+    spans: tuple[HeaderSpan, ...] = ()
+
+
     """How a copy differs from what came in: headers put before the first, headers taken away. Never the body."""
 
     prepend: tuple[HeaderLine, ...] = ()
@@ -97,11 +127,3 @@ class Copy(Value):
     recipients: tuple[int, ...]  # positions in Envelope.recipients
     action: Action
     edits: Edits = Edits()
-
-
-class Thresholds(Value):
-    """In hundredths; None is off."""
-
-    tag: int | None = 500
-    quarantine: int | None = 800
-    reject: int | None = None

@@ -7,7 +7,8 @@ rules' own tests all make this one call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +18,15 @@ from filterd.checks import CHECKS, remembering
 from filterd.checks.asked import asked
 from filterd.checks.lists import Asks
 from filterd.classifier import Live, Model, think
-from filterd.decision import HeaderSpan
+from filterd.decision import HeaderSpan, Subject
 from filterd.facts import Facts, Questions
 from filterd.findings import Check, Finding, Symbol, total
 from filterd.mail import Envelope, Mail, Message
 from filterd.mail.received import follow, relays_end
 from filterd.mail.trace import foreign_verdicts
 from filterd.outline import outline
-from filterd.record import Opinion, Outline, Verdict
+from filterd.policies import FOREIGN_LANGUAGE, RULE_OFF, Policies, PolicySettings
+from filterd.record import Apart, Opinion, Outline, Verdict
 from filterd.ruleset import Ruleset
 from filterd.settings import Networks
 from filterd.value import Value, replace
@@ -41,7 +43,18 @@ DMARC_CAP = Symbol(
 )
 FORWARDER = Symbol("FORWARDER_TRUSTED", 0.0, "A forwarder that the site trusts handed it on.")
 FORWARDER_CAP = Symbol("FORWARDER_CAP", 0.0, "What is forwarded may fail SPF and DMARC: that does not count.")
-OWN_SYMBOLS = (FORWARDER, FORWARDER_CAP, CHECK_FAILED, LEARNT_SPAM, LEARNT_HAM, LEARNT_CAP, DMARC_CAP)
+OWN_SYMBOLS = (
+    FORWARDER,
+    FORWARDER_CAP,
+    CHECK_FAILED,
+    LEARNT_SPAM,
+    LEARNT_HAM,
+    LEARNT_CAP,
+    DMARC_CAP,
+    RULE_OFF,
+    FOREIGN_LANGUAGE,
+)
+SUBJECTS = 5  # fields of that name that are looked at
 
 Stopwatch = Callable[[str], None]
 
@@ -58,6 +71,15 @@ class Inspection(Value, kw_only=True):
     strip: tuple[HeaderSpan, ...] = ()  # forged verdicts, and Authentication-Results in our name
     hops: int = 0  # Received lines
     marks: tuple[str, ...] = ()  # values of our release mark's field, true or forged
+    subject: Subject = Subject()  # where a policy may write into it
+
+
+class Terms(Value):
+    """Under what findings are weighed: what caps stay under, and what does not count."""
+
+    tag_at: int  # hundredths: what one rule on authenticated mail stays under
+    quarantine_at: int  # what the classifier alone stays under
+    off: frozenset[str] = frozenset()
 
 
 class Judgement(Value, kw_only=True):
@@ -77,8 +99,9 @@ class Judge:
     hostname: str
     relays: Networks = Networks()
     believed: frozenset[str] = frozenset()  # the names under which relays write Authentication-Results
-    tag_at: int = 500  # hundredths: what one rule on authenticated mail stays under
-    quarantine_at: int = 800  # what the classifier alone stays under
+    tag_at: int = 500
+    quarantine_at: int = 800
+    policies: Policies = Policies()
     checks: tuple[Check, ...] = CHECKS
     asks: frozenset[Asks] = frozenset()  # what block and allow lists want to know
     ours: frozenset[str] = frozenset()  # our own domains
@@ -93,10 +116,11 @@ class Judge:
         mail = Mail(envelope, message, origin, relays_end(message, lines))
         inspection = Inspection(
             questions=self._questions(mail),
-            outline=outline(message),
+            outline=outline(message, languages=self.policies.read_languages),
             strip=self._strip(message),
             hops=len(message.headers.all("Received")),
             marks=tuple(header.raw_text.strip() for header in message.headers.all("X-Filterd-Release"))[:4],
+            subject=self._subject(message),
         )
         return mail, inspection
 
@@ -116,41 +140,86 @@ class Judge:
         done("classify")
         found += self.ruleset.judge(mail, facts, auth, found, opinion.probability)
         done("rules")
-        return self.conclude(found, auth, opinion)
+        languages = mail.message.languages if self.policies.read_languages else ()
+        return self.conclude(found, auth, opinion, mail.envelope, languages)
 
-    def conclude(self, found: Sequence[Finding], auth: Authentication, opinion: Opinion) -> Judgement:
-        """What follows from all that was found: the weights that the site gives, the caps, the score."""
-        findings = self._weigh(found, auth, trusted=opinion.trusted)
+    def conclude(
+        self,
+        found: Sequence[Finding],
+        auth: Authentication,
+        opinion: Opinion,
+        envelope: Envelope,
+        languages: Sequence[str] = (),
+    ) -> Judgement:
+        """What follows from all that was found: the weights that the site gives, the caps, the score.
+
+        And how these differ for recipients whose policy has other terms.
+        """
+        findings = self._weigh(found, auth, Terms(self.tag_at, self.quarantine_at), trusted=opinion.trusted)
         verdict = Verdict(
             findings=findings,
             points=total(findings),
             probability=opinion.probability,
             forced=self.ruleset.forced(findings),
         )
+        apart = [
+            self._apart(policy, found, verdict, auth, languages, trusted=opinion.trusted)
+            for policy in self.policies.touching(envelope)
+        ]
+        verdict = replace(verdict, apart=tuple(one for one in apart if one is not None))
         return Judgement(auth=auth, verdict=verdict, opinion=opinion)
 
-    def _weigh(self, found: Sequence[Finding], auth: Authentication, *, trusted: bool) -> tuple[Finding, ...]:
+    def _apart(
+        self,
+        policy: PolicySettings,
+        found: Sequence[Finding],
+        verdict: Verdict,
+        auth: Authentication,
+        languages: Sequence[str],
+        *,
+        trusted: bool,
+    ) -> Apart | None:
+        """How the verdict differs under the policy's terms; None when it does not."""
+        thresholds = self.policies.thresholds_of(policy)
+        terms = Terms(
+            self.tag_at if thresholds.tag is None else thresholds.tag,
+            self.quarantine_at if thresholds.quarantine is None else thresholds.quarantine,
+            frozenset(policy.rules_off),
+        )
+        mine = list(found)
+        if terms.off:
+            mine = [one for one in found if one.name not in terms.off | self.ruleset.caps]
+            mine += self.ruleset.over_caps(mine)
+        if languages and policy.languages and not set(languages) & set(policy.languages):
+            mine.append(FOREIGN_LANGUAGE.found(", ".join(languages), policy.foreign))
+        findings = self._weigh(mine, auth, terms, trusted=trusted)
+        differences = tuple(_differences(verdict.findings, findings, terms.off))
+        forced = self.ruleset.forced(findings)
+        return Apart(policy.name, differences, forced) if differences or forced != verdict.forced else None
+
+    def _weigh(
+        self, found: Sequence[Finding], auth: Authentication, terms: Terms, *, trusted: bool
+    ) -> tuple[Finding, ...]:
+        off = self.ruleset.disabled | terms.off
         weighed = [
-            _reweighed(finding, self.ruleset.weight(finding.name))
-            for finding in found
-            if finding.name not in self.ruleset.disabled
+            _reweighed(finding, self.ruleset.weight(finding.name)) for finding in found if finding.name not in off
         ]
         caps: list[Finding] = []
         if auth.dmarc.result is AuthResult.PASS:
             caps += [
-                _cap(DMARC_CAP, finding, self.tag_at - 1)
+                _cap(DMARC_CAP, finding, terms.tag_at - 1)
                 for finding in weighed
-                if not finding.decisive and finding.points >= self.tag_at
+                if not finding.decisive and finding.points >= terms.tag_at
             ]
         if any(finding.name == FORWARDER.name for finding in found) and (failed := failures(weighed)) > 0:
             caps.append(FORWARDER_CAP.found("SPF and DMARC", -failed / 100))
         capped = {cap.detail for cap in caps}
         caps += [
-            _cap(LEARNT_CAP, finding, self.quarantine_at - 1)
+            _cap(LEARNT_CAP, finding, terms.quarantine_at - 1)
             for finding in weighed
             if not trusted
             and finding.name == LEARNT_SPAM.name
-            and finding.points >= self.quarantine_at
+            and finding.points >= terms.quarantine_at
             and finding.name not in capped
         ]
         return tuple(weighed + caps)
@@ -160,6 +229,13 @@ class Judge:
         if self.hosts is not None:
             fields |= remembering.asked(mail, self.hosts)
         return replace(questions(mail, believed=self.believed), **fields)
+
+    def _subject(self, message: Message) -> Subject:
+        if not self.policies.write_subjects:
+            return Subject()
+        fields = message.headers.all("Subject")[:SUBJECTS]
+        spans = tuple(HeaderSpan(one.name, one.occurrence, one.start, one.end) for one in fields)
+        return Subject(fields[0].raw_text if fields else "", spans)
 
     def _strip(self, message: Message) -> tuple[HeaderSpan, ...]:
         ours = [
@@ -185,6 +261,21 @@ def learnt(opinion: Opinion) -> list[Finding]:
     symbol = LEARNT_SPAM if opinion.points > 0 else LEARNT_HAM
     detail = f"probability {opinion.probability:.3f}"
     return [Finding(symbol.name, opinion.points, symbol.about, detail, opinion.model)]
+
+
+def _differences(before: Sequence[Finding], after: Sequence[Finding], off: frozenset[str]) -> Iterator[Finding]:
+    """What makes the sum of `before` that of `after`, a finding for each name; those that are off under one name."""
+    points: Counter[str] = Counter()
+    found: dict[str, Finding] = {}
+    for sign, findings in ((-1, before), (1, after)):
+        for one in findings:
+            points[one.name] += sign * one.points
+            found[one.name] = one
+    for name, difference in points.items():
+        if difference and name in off:
+            yield RULE_OFF.found(name, difference / 100)
+        elif difference:
+            yield replace(found[name], points=difference)
 
 
 def _reweighed(finding: Finding, points: int | None) -> Finding:

@@ -8,31 +8,58 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from email.header import Header
 
 from filterd.auth import authentication_results
-from filterd.decision import Action, Copy, Decision, Edits, HeaderLine, HeaderSpan, Reason
+from filterd.decision import Action, Copy, Decision, Edits, HeaderLine, HeaderSpan, Reason, Subject, Tagging
 from filterd.mail.envelope import Direction
+from filterd.mail.words import decode_words
+from filterd.policies import RULE_OFF
 from filterd.record import Record
 
 LEVEL = 50  # the most stars of X-Spam-Level
 LINE = 76
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
+_NO_SUBJECT = Subject()
 
 
 def copies(
-    record: Record, decisions: Sequence[Decision], strip: Sequence[HeaderSpan], hostname: str
+    record: Record,
+    decisions: Sequence[Decision],
+    strip: Sequence[HeaderSpan],
+    hostname: str,
+    subject: Subject = _NO_SUBJECT,
 ) -> tuple[Copy, ...]:
     """The copies that the decisions make: recipients whose copy is identical are one group."""
     groups: dict[tuple[Action, Edits], list[int]] = {}
     for position, decision in enumerate(decisions):
-        edited = marked(record, decision, strip, hostname) if decision.action.delivers else Edits()
+        edited = marked(record, decision, strip, hostname, subject) if decision.action.delivers else Edits()
         groups.setdefault((decision.action, edited), []).append(position)
     return tuple(Copy(tuple(positions), action, edits) for (action, edits), positions in groups.items())
 
 
-def marked(record: Record, decision: Decision, strip: Sequence[HeaderSpan], hostname: str) -> Edits:
-    """How a message is marked that this decision is about."""
-    return Edits(tuple(_added(record, decision, hostname)), tuple(strip))
+def marked(
+    record: Record,
+    decision: Decision,
+    strip: Sequence[HeaderSpan],
+    hostname: str,
+    subject: Subject = _NO_SUBJECT,
+) -> Edits:
+    """How a message is marked that this decision is about. `subject` is what it has."""
+    edits = Edits(tuple(_added(record, decision, hostname)), tuple(strip))
+    return tagged(edits, decision.tagging, subject) if decision.action is Action.TAG else edits
+
+
+def tagged(edits: Edits, tagging: Tagging, subject: Subject) -> Edits:
+    """The same, with what the site wants to see on tagged mail."""
+    added, removed = list(edits.prepend), list(edits.remove)
+    if tagging.header:
+        name, _, value = tagging.header.partition(":")
+        added.append(HeaderLine(name, value.strip()))
+    if tagging.subject and not decode_words(subject.text).strip().startswith(tagging.subject):
+        added.append(HeaderLine("Subject", _encoded(f"{tagging.subject} {subject.text.strip()}".strip())))
+        removed = sorted([*removed, *subject.spans], key=lambda span: span.start)
+    return Edits(tuple(added), tuple(removed))
 
 
 def withheld(record: Record, strip: Sequence[HeaderSpan], hostname: str) -> Edits:
@@ -46,7 +73,7 @@ def withheld(record: Record, strip: Sequence[HeaderSpan], hostname: str) -> Edit
 def is_spam(record: Record, decision: Decision) -> bool:
     """Is it marked as spam: over the tag threshold, or treated as spam whatever its score?"""
     treated = decision.action not in (Action.ACCEPT, Action.DEFER)
-    return treated or record.verdict.points >= decision.tag_at
+    return treated or record.verdict_of(decision).points >= decision.tag_at
 
 
 def render(edits: Edits, raw: bytes | memoryview) -> list[bytes | memoryview]:
@@ -76,9 +103,11 @@ def fold(line: HeaderLine) -> bytes:
 
 def spam_status(record: Record, decision: Decision) -> str:
     """The value of X-Spam-Status, as SpamAssassin's users know it."""
-    names = sorted({finding.name for finding in record.verdict.findings})
+    verdict = record.verdict_of(decision)
+    off = {RULE_OFF.name, *(finding.detail for finding in verdict.findings if finding.name == RULE_OFF.name)}
+    names = sorted({finding.name for finding in verdict.findings} - off)
     yes = "Yes" if is_spam(record, decision) else "No"
-    score, required = record.verdict.points / 100, decision.tag_at / 100
+    score, required = verdict.points / 100, decision.tag_at / 100
     return f"{yes}, score={score:.2f} required={required:.2f} tests={_list(names) or 'none'}"
 
 
@@ -96,10 +125,20 @@ def _added(record: Record, decision: Decision, hostname: str) -> Iterable[Header
         return  # what we found in our own users' mail is not for the world to read
     if spam:
         yield HeaderLine("X-Spam-Flag", "YES")
-    yield HeaderLine("X-Spam-Score", f"{record.verdict.points / 100:.2f}")
-    if (stars := min(record.verdict.points // 100, LEVEL)) > 0:
+    points = record.verdict_of(decision).points
+    yield HeaderLine("X-Spam-Score", f"{points / 100:.2f}")
+    if (stars := min(points // 100, LEVEL)) > 0:
         yield HeaderLine("X-Spam-Level", "*" * stars)
     yield HeaderLine("X-Spam-Status", spam_status(record, decision))
+
+
+def _encoded(text: str) -> str:
+    """A header's text in ASCII: encoded words (RFC 2047) where it is not."""
+    if text.isascii():
+        return text
+    return (
+        Header(decode_words(text), "utf-8", maxlinelen=LINE - len("Subject: ")).encode(linesep="\n").replace("\n", "")
+    )
 
 
 def _list(names: Sequence[str]) -> str:

@@ -12,8 +12,8 @@ AUTHORS = 20
 LINE = 500  # characters of a subject, a From line, a URL or a file name
 
 
-def outline(message: Message) -> Outline:
-    """The outline of a message, capped in every direction."""
+def outline(message: Message, *, languages: bool = False) -> Outline:
+    """The outline of a message, capped in every direction. `languages`: say also which it is in."""
     author = message.headers.first("From")
     return Outline(
         subject=_line(message.subject),
@@ -29,6 +29,7 @@ def outline(message: Message) -> Outline:
         ),
         defects=tuple(message.defects[:DEFECTS]),
         ambiguous=message.ambiguous,
+        languages=message.languages if languages else None,
     )
 
 

@@ -8,11 +8,11 @@ is not part of it; how much of the message is kept beside it is the retention se
 from __future__ import annotations
 
 from filterd.authentication import UNAUTHENTICATED, Authentication
-from filterd.decision import Decision, Thresholds
+from filterd.decision import Decision, Thresholds, summary
 from filterd.facts import NOTHING, Facts
-from filterd.findings import Finding
+from filterd.findings import Finding, total
 from filterd.mail.envelope import Envelope, Origin
-from filterd.value import Value
+from filterd.value import Value, replace
 
 VERSION = 1
 
@@ -40,6 +40,7 @@ class Outline(Value, kw_only=True):
     attachments: tuple[AttachmentOutline, ...] = ()
     defects: tuple[str, ...] = ()
     ambiguous: bool = False
+    languages: tuple[str, ...] | None = None  # that the text is clearly in; None: nobody asked
 
 
 class Evidence(Value):
@@ -60,6 +61,14 @@ class Opinion(Value):
     trusted: bool = False  # the site's model has passed its gate, and may quarantine by itself
 
 
+class Apart(Value):
+    """How the verdict differs for those whom a policy covers: what it adds, and takes off by negative points."""
+
+    policy: str
+    findings: tuple[Finding, ...] = ()
+    forced: tuple[str, str, str] | None = None
+
+
 class Verdict(Value, kw_only=True):
     """Findings and the score that they add up to."""
 
@@ -67,6 +76,15 @@ class Verdict(Value, kw_only=True):
     points: int = 0  # the sum of the findings, in hundredths
     probability: float | None = None
     forced: tuple[str, str, str] | None = None  # (action, rule name, SMTP text) of a rule that forces the action
+    apart: tuple[Apart, ...] = ()  # of policies under which it is another
+
+    def under(self, policy: str) -> Verdict:
+        """The verdict for those whom that policy covers; their score is the sum of its findings, as ever."""
+        own = next((one for one in self.apart if one.policy == policy), None)
+        if own is None:
+            return self
+        points = self.points + total(own.findings)
+        return replace(self, findings=self.findings + own.findings, points=points, forced=own.forced)
 
 
 class Generation(Value):
@@ -104,3 +122,16 @@ class Record(Value, kw_only=True):
     generation: Generation = Generation()
     error: str = ""  # the stage that failed and how, when one did
     observed: bool = False  # enforce: false
+
+    @property
+    def strictest(self) -> Decision | None:
+        """The decision that a line with room for one should show."""
+        return summary(self.decisions)
+
+    def verdict_of(self, decision: Decision | None) -> Verdict:
+        """The verdict that this decision was made from: that of the recipient's policy."""
+        return self.verdict.under(decision.policy if decision else "")
+
+    def thresholds_of(self, decision: Decision | None) -> Thresholds:
+        """The thresholds that this decision was made by."""
+        return (decision.thresholds if decision else None) or self.thresholds

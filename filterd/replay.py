@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from filterd.decision import Action, Decision, Reason
+from filterd.decision import Action, Decision, Reason, summary
 from filterd.findings import Finding
-from filterd.judge import DMARC_CAP, LEARNT_CAP, LEARNT_HAM, LEARNT_SPAM, Judge, learnt
+from filterd.judge import DMARC_CAP, FORWARDER_CAP, LEARNT_CAP, LEARNT_HAM, LEARNT_SPAM, Judge, learnt
 from filterd.mail import Mail, Message
-from filterd.policy import Policies, decide
+from filterd.policies import Policies
+from filterd.policy import decide
 from filterd.record import Record, Verdict
 from filterd.ruleset import Ruleset
 from filterd.ruleset.again import Plan, Reach, plan
@@ -26,8 +27,10 @@ from filterd.value import Value, replace
 from filterd.wishes import Wishes, wish_of
 
 MODEL = "the model"  # in Trial.missing: its opinion takes the whole message
-_DERIVED = frozenset(symbol.name for symbol in (DMARC_CAP, LEARNT_CAP, LEARNT_HAM, LEARNT_SPAM))
-_OTHERWISE = frozenset({Reason.RELEASED, Reason.LOOP, Reason.UNJUDGED, Reason.ERROR})
+LANGUAGE = "the language"  # likewise, where no policy asked for it then
+_DERIVED = frozenset(symbol.name for symbol in (DMARC_CAP, FORWARDER_CAP, LEARNT_CAP, LEARNT_HAM, LEARNT_SPAM))
+_BY_SCORE = frozenset({Reason.CLEAN, Reason.SPAM_SCORE})
+_OTHERWISE = frozenset({Reason.RELEASED, Reason.REPORT, Reason.LOOP, Reason.UNJUDGED, Reason.ERROR})
 
 
 class Trial(Value, kw_only=True):
@@ -38,6 +41,12 @@ class Trial(Value, kw_only=True):
     reach: Reach = Reach.RECORD  # what it was made from
     missing: tuple[str, ...] = ()  # rules, symbols of checks, MODEL: what could not look again
     assumed: bool = False  # recorded under a set that is not here: the hits of rules are taken as recorded
+
+    @property
+    def points(self) -> int:
+        """The score for the recipient with the strictest decision."""
+        strictest = summary(self.decisions)
+        return self.verdict.under(strictest.policy if strictest else "").points
 
 
 @dataclass(slots=True)
@@ -62,7 +71,9 @@ class Side:
     def needs(self, record: Record) -> Reach:
         """How much of the message it takes to judge this record exactly."""
         how = self.plan(record.generation.ruleset)[1]
-        return Reach.MESSAGE if how.assumed or self._asks_model(record) else how.needs(_names(record))
+        if how.assumed or self._asks_model(record) or self._asks_language(record):
+            return Reach.MESSAGE
+        return how.needs(_names(record))
 
     def best(self, record: Record, raw: bytes | None, headers: bytes | None) -> Trial:
         """The trial that comes nearest, from what there is."""
@@ -90,10 +101,15 @@ class Side:
         ruled = self.judge.ruleset.judge_again(
             mail, record.facts, record.auth, found, hits, able, record.opinion.probability
         )
-        verdict = self.judge.conclude([*found, *ruled], record.auth, record.opinion).verdict
+        languages = record.outline.languages or ()
+        verdict = self.judge.conclude(
+            [*found, *ruled], record.auth, record.opinion, record.envelope, languages
+        ).verdict
         missing = sorted(anew.keys() - able | how.checks)
         if self._asks_model(record):
             missing.append(MODEL)
+        if self._asks_language(record):
+            missing.append(LANGUAGE)
         return self._trial(record, verdict, reach, tuple(missing), how.assumed)
 
     def decided(self, record: Record) -> tuple[Decision, ...]:
@@ -103,6 +119,12 @@ class Side:
 
     def _asks_model(self, record: Record) -> bool:
         return self.model and self.judge.model is not None and record.opinion.model != self.judge.model.id
+
+    def _asks_language(self, record: Record) -> bool:
+        """Does a policy want to know what the record does not say?"""
+        return record.outline.languages is None and any(
+            policy.languages for policy in self.policies.touching(record.envelope)
+        )
 
     def _trial(
         self, record: Record, verdict: Verdict, reach: Reach, missing: tuple[str, ...] = (), assumed: bool = False
@@ -139,21 +161,43 @@ class Flip(Value):
     before: Action
     after: Action
     recipients: int  # how many of them it concerns
-    shares: tuple[Share, ...]  # the strongest first; none where only thresholds did it
+    shares: tuple[Share, ...]  # the strongest first
+    points_before: int
+    points_after: int
+    why: str = ""  # where no finding did it: what else
 
 
 def flip(before: Trial, after: Trial) -> Flip | None:
     """How the fate changes; None when it does for no recipient. Of several, the one with the widest step is shown."""
-    fates = {one.recipient: _fate(one) for one in before.decisions}
+    then = {one.recipient: one for one in before.decisions}
     changed = [
-        (fates[one.recipient], _fate(one))
-        for one in after.decisions
-        if fates.get(one.recipient, _fate(one)) is not _fate(one)
+        (then[now.recipient], now)
+        for now in after.decisions
+        if now.recipient in then and _fate(then[now.recipient]) is not _fate(now)
     ]
     if not changed:
         return None
-    was, becomes = max(changed, key=lambda pair: abs(pair[0].strictness - pair[1].strictness))
-    return Flip(was, becomes, len(changed), shares(before.verdict.findings, after.verdict.findings))
+    was, becomes = max(changed, key=lambda pair: abs(_fate(pair[0]).strictness - _fate(pair[1]).strictness))
+    old, new = before.verdict.under(was.policy), after.verdict.under(becomes.policy)
+    return Flip(
+        _fate(was),
+        _fate(becomes),
+        len(changed),
+        shares(old.findings, new.findings),
+        old.points,
+        new.points,
+        _why(was, becomes),
+    )
+
+
+def _why(was: Decision, becomes: Decision) -> str:
+    """What changed a fate beside findings."""
+    decisive = next((one for one in (becomes, was) if one.reason not in _BY_SCORE), None)
+    if decisive is not None and was.text != becomes.text:
+        return decisive.text if decisive is becomes else f"no longer: {decisive.text}"
+    if was.thresholds == becomes.thresholds and was.policy != becomes.policy:
+        return f"the policy {becomes.policy or was.policy}"
+    return "the thresholds"
 
 
 def shares(before: Iterable[Finding], after: Iterable[Finding]) -> tuple[Share, ...]:

@@ -16,7 +16,8 @@ from filterd.decision import Action, Reason
 from filterd.mail import Message
 from filterd.mail.envelope import Envelope, Origin, Recipient, Source
 from filterd.outline import outline
-from filterd.policy import Policies, PolicySettings, ThresholdSettings, decide
+from filterd.policies import Policies, PolicySettings, ThresholdSettings
+from filterd.policy import decide
 from filterd.record import Outline, Record, Verdict
 from filterd.sources import Found
 from filterd.value import replace

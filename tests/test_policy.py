@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from filterd.decision import Action, Reason
 from filterd.mail.envelope import Direction, Envelope, Origin, Recipient
-from filterd.policy import Policies, PolicySettings, ThresholdSettings, bypassed, decide
+from filterd.policies import OwnThresholds, Policies, PolicySettings, ThresholdSettings
+from filterd.policy import bypassed, decide
 from filterd.record import Verdict
 
 
@@ -56,8 +57,8 @@ def test_each_recipient_gets_his_own_policy_and_the_first_that_covers_him_applie
     policies = Policies(
         thresholds=ThresholdSettings(),
         policies=(
-            PolicySettings(name="boss", recipients=("boss@*",), thresholds=ThresholdSettings(tag=1, quarantine=2)),
-            PolicySettings(name="all", domains=("example.org",), thresholds=ThresholdSettings(tag=3, quarantine=9)),
+            PolicySettings(name="boss", recipients=("boss@*",), thresholds=OwnThresholds(tag=1, quarantine=2)),
+            PolicySettings(name="all", domains=("example.org",), thresholds=OwnThresholds(tag=3, quarantine=9)),
         ),
     )
     decisions = decide(Verdict(points=400), envelope("Boss@Example.org", "x@example.org", "x@example.net"), policies)

@@ -15,7 +15,8 @@ from filterd.engine.loading import builtin_symbols
 from filterd.facts import NOTHING
 from filterd.judge import Judge
 from filterd.mail import Envelope, Mail, Message, Origin, Recipient, Source
-from filterd.policy import Policies, ThresholdSettings, decide
+from filterd.policies import Policies, ThresholdSettings
+from filterd.policy import decide
 from filterd.record import Generation, Opinion, Record
 from filterd.replay import MODEL, Flip, Side, as_recorded, fate, flip, judged_otherwise
 from filterd.ruleset import Ruleset, RulesSettings
@@ -219,7 +220,9 @@ def test_thresholds_flip_without_a_finding(now: Ruleset) -> None:
     score = record.verdict.points / 100
     assert fate(as_recorded(record)) is Action.TAG
     side = Side(judge(now), Policies(thresholds=ThresholdSettings(tag=score - 0.5, quarantine=score)))
-    assert flip(as_recorded(record), side.again(record)) == Flip(Action.TAG, Action.QUARANTINE, 2, ())
+    assert flip(as_recorded(record), side.again(record)) == Flip(
+        Action.TAG, Action.QUARANTINE, 2, (), record.verdict.points, record.verdict.points, "the thresholds"
+    )
 
 
 def test_the_access_list_and_dmarc_are_followed_again(now: Ruleset) -> None:

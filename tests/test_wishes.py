@@ -15,7 +15,8 @@ from filterd.engine.wire import Setup
 from filterd.facts import Facts, Seen
 from filterd.mail import Direction, Envelope, Origin, Recipient, Source
 from filterd.mail.headers import Headers
-from filterd.policy import Policies, decide
+from filterd.policies import Policies
+from filterd.policy import decide
 from filterd.record import Outline, Record, Verdict
 from filterd.wishes import DmarcSettings, Wish, Wishes, wish_of
 from tests.auth.mails import NOW, mail

@@ -30,6 +30,7 @@ def setup_of(config: Config) -> Setup:
         model=config.model.model_dump_json().encode(),
         site=config.site.model_dump_json().encode(),
         dmarc=config.dmarc.model_dump_json().encode(),
+        policies=config.all_policies.judged.model_dump_json().encode(),
         learnt=str(config.state.absolute()),
         tag_at=defaults.tag_at if thresholds.tag is None else thresholds.tag,
         quarantine_at=defaults.quarantine_at if thresholds.quarantine is None else thresholds.quarantine,

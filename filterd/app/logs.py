@@ -17,7 +17,6 @@ from typing import Any
 import structlog
 
 from filterd.config.model import LogFormat, LogSettings
-from filterd.engine.engine import summary
 from filterd.printable import printable
 from filterd.record import Record
 
@@ -99,7 +98,8 @@ def _plain(value: Any) -> str:
 def message_line(record: Record) -> dict[str, Any]:
     """The canonical line of one message: its fields, in order."""
     envelope, outline = record.envelope, record.outline
-    decision = summary(record.decisions)
+    decision = record.strictest
+    verdict = record.verdict_of(decision)
     recipients = [one.address for one in envelope.recipients[:RECIPIENTS]]
     more = len(envelope.recipients) - len(recipients)
     actions = {one.action for one in record.decisions}
@@ -120,9 +120,9 @@ def message_line(record: Record) -> dict[str, Any]:
         "reason": decision.reason.value if decision else "none",
         "would": decision.would.value if decision and decision.would else None,
         "actions": _by_recipient(record) if len(actions) > 1 else None,
-        "score": record.verdict.points / 100,
+        "score": verdict.points / 100,
         "probability": record.verdict.probability,
-        "findings": [finding.name for finding in record.verdict.findings],
+        "findings": [finding.name for finding in verdict.findings],
         "spf": record.auth.spf.result.value,
         "dkim": [one.result.value for one in record.auth.dkim] or ["none"],
         "dmarc": record.auth.dmarc.result.value,

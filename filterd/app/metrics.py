@@ -9,7 +9,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from filterd import __version__
-from filterd.engine.engine import summary
 from filterd.record import Record
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,7 +51,7 @@ class Metrics(Collector):
 
     def record(self, record: Record) -> None:
         """Count one message."""
-        decision = summary(record.decisions)
+        decision = record.strictest
         if decision is not None:
             listener = record.envelope.listener
             self.messages.labels(listener, decision.action.value, decision.reason.value).inc()

@@ -151,9 +151,10 @@ _WHY = {
 
 def because(seen: Seen) -> str:
     """What did it: the findings that changed, the strongest first."""
-    shares = seen.flip.shares if seen.flip else ()
-    named = ", ".join(f"{one.name} {one.points / 100:+.2f}" for one in shares[:SHARES])
-    return f"{named}, {len(shares) - SHARES} more" if len(shares) > SHARES else named or "the thresholds"
+    flip = seen.flip
+    assert flip is not None
+    named = ", ".join(f"{one.name} {one.points / 100:+.2f}" for one in flip.shares[:SHARES])
+    return f"{named}, {len(flip.shares) - SHARES} more" if len(flip.shares) > SHARES else named or flip.why
 
 
 def _of(count: int, messages: int) -> str:
@@ -185,6 +186,7 @@ def _flipped(seen: Seen) -> dict[str, Any]:
         "score_after": seen.points_after / 100,
         "recipients": flip.recipients,
         "findings": [{"name": one.name, "score": one.points / 100} for one in flip.shares],
+        "because": because(seen),
         "from": _FROM[seen.reach],
         "missing": list(seen.missing),
         "assumed": seen.assumed,

@@ -32,7 +32,7 @@ from filterd.cli.storing import (
 from filterd.decision import Action
 from filterd.findings import total
 from filterd.printable import printable
-from filterd.record import Record
+from filterd.record import Record, Verdict
 from filterd.store import HistoryFilter, HistoryRow
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def explain(ids: IdsArgument, config: ConfigOption = None, as_json: JsonOption =
     """Why: the decisions in words, and the findings that add up to the score."""
     from filterd.app.report import as_json as reported
 
-    settings = read_config(config)
+    settings, now = read_config(config), datetime.datetime.now(datetime.UTC)
     with opened(settings) as store:
         found = [existing(store, id_) for id_ in ids]
     if as_json:
@@ -132,7 +132,10 @@ def explain(ids: IdsArgument, config: ConfigOption = None, as_json: JsonOption =
 
 
 def explanation(record: Record) -> None:
-    """The decisions as sentences, then a table of findings whose last line is their sum, the score."""
+    """The decisions as sentences, then a table of findings whose last line is their sum, the score.
+
+    Where a policy makes it another for some recipients, a table for these as well.
+    """
     for one in record.decisions:
         would = f" (would be {one.would})" if one.would else ""
         line = f"{one.recipient}: {one.action}{would}, {one.reason}. {one.text}"
@@ -143,7 +146,23 @@ def explanation(record: Record) -> None:
         sys.stdout.write(printable(f"{sent.recipient}: {sent.fate}{item}{said}") + "\n")
     if record.error:
         sys.stdout.write(printable(f"error: {record.error}") + "\n")
-    findings = sorted(record.verdict.findings, key=lambda one: -one.points)
+    for policy, recipients in _by_verdict(record).items():
+        if recipients:
+            sys.stdout.write(printable(f"for {', '.join(recipients)}, under the policy {policy}:") + "\n")
+        _findings(record.verdict.under(policy))
+
+
+def _by_verdict(record: Record) -> dict[str, list[str]]:
+    """The policies under which the verdict is another, with whom they cover; first, for nobody, the mail's own."""
+    found: dict[str, list[str]] = {"": []}
+    for one in record.decisions:
+        if record.verdict_of(one) is not record.verdict:
+            found.setdefault(one.policy, []).append(one.recipient)
+    return found
+
+
+def _findings(verdict: Verdict) -> None:
+    findings = sorted(verdict.findings, key=lambda one: -one.points)
     rows = [
         (f"{one.score:+.2f}", one.name, f"{one.about} {f'({one.detail})' if one.detail else ''}".strip())
         for one in findings

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from filterd.classifier import ModelError
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, read_config
 from filterd.cli.storing import moment, opened
-from filterd.policy import ThresholdSettings
+from filterd.policies import ThresholdSettings
 from filterd.printable import printable
 from filterd.yamlfile import DocumentError, read_document
 
@@ -46,6 +46,10 @@ def replay(
     model: Annotated[
         Path | None, typer.Option("--model", metavar="DIR", help="Another base model; takes the whole message.")
     ] = None,
+    other: Annotated[
+        Path | None,
+        typer.Option("--new-config", metavar="FILE", help="Another configuration: rules, policies, access and all."),
+    ] = None,
     since: Annotated[
         str, typer.Option("--since", metavar="T", help="Mail not older: 2h, 30d, or a date; 30d without it.")
     ] = "",
@@ -65,16 +69,16 @@ def replay(
 ) -> None:
     """Judge mail of the past again, and say what would have met another fate, and why.
 
-    With another rule set, scores, thresholds or model, those are compared with the configuration; without any, the
-    configuration is compared with what was recorded. Nothing is changed.
+    With another configuration, rule set, scores, thresholds or model, those are compared with the configuration in
+    force; without any, that is compared with what was recorded. Nothing is changed.
     """
     from filterd.app.replay import Brief, labelled, stored
     from filterd.app.replay_report import Report
 
     now = read_config(config)
-    then = _changed(now, rules, scores, disable, thresholds, model)
+    then = _changed(now if other is None else read_config(other), rules, scores, disable, thresholds, model)
     same = then == now
-    brief = Brief(None if same and index is None else now, then, model is not None, whole)
+    brief = Brief(None if same and index is None else now, then, then.model != now.model, whole)
     try:
         court = brief.court()
     except ModelError as error:

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from filterd.config.model import Config
+from filterd.config.policies import Contradiction, policy_contradictions
 from filterd.frontends.settings import LOOPBACK, Address, Listener, SmtpListener, WebListener
 from filterd.relay.address import HopAddress, parse_url
 from filterd.yamlfile import Key
 
-Contradiction = tuple[Key, str]
 L = TypeVar("L", bound=Listener)
 
 
@@ -27,6 +27,7 @@ def contradictions(config: Config) -> Iterator[Contradiction]:
     yield from _certificate(config)
     yield from _bare_web(config)
     yield from _report_addresses(config)
+    yield from policy_contradictions(config)
 
 
 def listeners(config: Config, kind: type[L]) -> Iterator[tuple[int, L]]:

@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from filterd.access import parse_entry
 from filterd.checks.impersonation import ProtectSettings
@@ -18,6 +18,7 @@ from filterd.checks.lists import ListSettings
 from filterd.checks.senders import SenderSettings
 from filterd.checks.site import SiteSettings
 from filterd.classifier import ModelSettings
+from filterd.engine.loading import shipped_list
 from filterd.engine.rates import RateSettings
 from filterd.engine.settings import EngineSettings, OnError, WorkLimits
 from filterd.frontends.settings import AnyListener, RelayField
@@ -26,7 +27,14 @@ from filterd.frontends.web.settings import WebSettings
 from filterd.learning.settings import LearningLimits
 from filterd.mail.domains import to_ascii
 from filterd.net import DnsSettings
-from filterd.policy import Policies, PolicySettings, ThresholdSettings
+from filterd.policies import (
+    Groups,
+    Policies,
+    PolicySettings,
+    TaggingSettings,
+    ThresholdSettings,
+    check_groups,
+)
 from filterd.relay.settings import RelaySettings
 from filterd.ruleset.settings import RulesSettings
 from filterd.settings import Duration, NetworkField, Networks, Settings
@@ -176,13 +184,20 @@ class Config(Settings):
     )
     policies: tuple[PolicySettings, ...] = Field(
         (),
-        description="Exceptions by recipient, domain, direction or listener; the first that covers applies.",
+        description="Exceptions by recipient, domain, group, direction or listener; the first that covers applies. "
+        "See docs/policies.md.",
     )
     access: Annotated[tuple[str, ...], BeforeValidator(_lines)] = Field(
         (),
         description="Whose mail always passes and whose is always refused: a list of entries, or the absolute name of "
         "a file with one on each line. `allow news@shop.example for ann@example.org until 2026-12-31`, "
         "`deny bad.example`. See docs/access.md.",
+    )
+    tagging: TaggingSettings = Field(TaggingSettings(), description="What tagged mail gets beside X-Spam-Flag.")
+    groups: Annotated[Groups, AfterValidator(check_groups)] = Field(
+        {},
+        description="Named sets of recipients for policies: addresses and domains, where `*` and `?` are as in file "
+        "names. `board: [ann@example.org, board.example.org]`.",
     )
     rules: SiteRulesSettings = Field(SiteRulesSettings(), description="Which rules there are, and what they weigh.")
     model: ModelSettings = Field(ModelSettings(), description="The trained classifier.")
@@ -243,7 +258,16 @@ class Config(Settings):
 
     @property
     def all_policies(self) -> Policies:
-        return Policies(thresholds=self.thresholds, policies=self.policies, enforce=self.enforce, access=self.access)
+        """Everything that a decision depends on."""
+        return Policies(
+            thresholds=self.thresholds,
+            policies=self.policies,
+            groups=self.groups,
+            tagging=self.tagging,
+            enforce=self.enforce,
+            access=self.access,
+            shared=frozenset(shipped_list("freemail")),
+        )
 
     @property
     def engine(self) -> EngineSettings:

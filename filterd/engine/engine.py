@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
 
 from filterd.access import AccessList
-from filterd.decision import Action, Decision, Reason, Thresholds
+from filterd.decision import Action, Decision, Reason, Subject, Thresholds
 from filterd.engine.budget import Budget, OverBudget
 from filterd.engine.fulfil import Fulfiller, Keeper
 from filterd.engine.outcome import Delivery, Fulfilment, Outcome
@@ -29,7 +29,8 @@ from filterd.judge import Inspection
 from filterd.mail.envelope import Envelope
 from filterd.mark import MarkError, spent_by
 from filterd.marking import copies, withheld
-from filterd.policy import Policies, bypassed, decide, same_for_all
+from filterd.policies import Policies
+from filterd.policy import bypassed, decide, same_for_all
 from filterd.record import Generation as GenerationIds
 from filterd.record import Record
 from filterd.reply import Reply
@@ -272,9 +273,10 @@ class _Examination:
             observed=any(one.would is not None and one.reason is not Reason.BYPASS for one in decisions),
         )
         strip = self.inspection.strip if self.inspection is not None else ()
-        made = copies(self.record, decisions, strip, self.generation.hostname)
+        subject = self.inspection.subject if self.inspection is not None else Subject()
+        made = copies(self.record, decisions, strip, self.generation.hostname, subject)
         held = withheld(self.record, strip, self.generation.hostname)
-        return Outcome(record=self.record, copies=made, strip=strip, withheld=held, mark=self.mark)
+        return Outcome(record=self.record, copies=made, strip=strip, subject=subject, withheld=held, mark=self.mark)
 
     def _grow(self, **fields: Any) -> None:
         self.record = replace(self.record, **fields)
@@ -296,8 +298,3 @@ def _sentence(error: BaseException) -> str:
 async def ask_nobody(questions: Questions, seconds: float) -> Facts:
     """Facts for `--offline`: nothing was asked."""
     return NOTHING
-
-
-def summary(decisions: Sequence[Decision]) -> Decision | None:
-    """The strictest decision: what a line that has room for one should show."""
-    return max(decisions, key=lambda one: one.action.strictness, default=None)

@@ -11,10 +11,13 @@ from filterd.classifier import ModelSettings, load_shipped_or, open_live
 from filterd.engine.wire import Setup
 from filterd.findings import Symbol
 from filterd.judge import OWN_SYMBOLS, Judge
+from filterd.policies import Policies
 from filterd.resources import shipped
 from filterd.ruleset import Ruleset, RulesSettings
+from filterd.ruleset.place import RuleErrors, unknown
 from filterd.settings import Networks
 from filterd.wishes import DmarcSettings
+from filterd.yamlfile import Problem
 
 _NO_SITE = SiteSettings()
 
@@ -31,18 +34,38 @@ def shipped_list(name: str) -> tuple[str, ...]:
     return tuple(line.strip().lower() for line in lines if line.strip() and not line.startswith("#"))
 
 
+def unknown_rules(policies: Policies, ruleset: Ruleset) -> list[tuple[int, str]]:
+    """What is wrong with the rules that policies switch off: the policy's position and a sentence."""
+    names = {symbol.name for symbol in ruleset.symbols}
+    return [
+        (position, unknown("rule or check", name, names))
+        for position, policy in enumerate(policies.policies)
+        for name in policy.rules_off
+        if name not in names
+    ]
+
+
+def _policies(setup: Setup, ruleset: Ruleset) -> Policies:
+    policies = Policies.model_validate_json(setup.policies)
+    if wrong := unknown_rules(policies, ruleset):
+        raise RuleErrors([Problem(f"policies[{position}].rules_off", 0, text) for position, text in wrong])
+    return policies
+
+
 def load_judge(setup: Setup) -> Judge:
     """The judge of one generation; raises RuleErrors or ModelError with what is wrong and where."""
     hosts = frozenset(shipped_list("freemail"))
     site = SiteSettings.model_validate_json(setup.site)
+    ruleset = Ruleset.load(RulesSettings.model_validate_json(setup.rules), builtin_symbols(site))
     return Judge(
-        ruleset=Ruleset.load(RulesSettings.model_validate_json(setup.rules), builtin_symbols(site)),
+        ruleset=ruleset,
         model=load_shipped_or(ModelSettings.model_validate_json(setup.model)),
         hostname=setup.hostname,
         relays=Networks(ip_network(network) for network in setup.relays),
         believed=frozenset(setup.believed),
         tag_at=setup.tag_at,
         quarantine_at=setup.quarantine_at,
+        policies=_policies(setup, ruleset),
         checks=(*CHECKS, *site_checks(site, shipped_list("brand_domains"), hosts)),
         asks=frozenset(asks for one in site.lists for asks in one.asks),
         ours=frozenset(site.domains),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from filterd.decision import Copy, Edits, HeaderSpan
+from filterd.decision import Copy, Edits, HeaderSpan, Subject
 from filterd.record import Record
 from filterd.reply import Reply
 from filterd.value import Value
@@ -19,6 +19,7 @@ class Outcome(Value, kw_only=True):
     withheld: Edits = Edits()  # how a held copy is changed when it is released
     mark: str = ""  # the release mark that was spent on it
     strip: tuple[HeaderSpan, ...] = ()  # what a marked copy loses; for doors that mark without delivering
+    subject: Subject = Subject()  # what it may be given another one for
 
 
 class Delivery(Protocol):

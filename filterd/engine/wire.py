@@ -37,6 +37,7 @@ class Setup(Value, kw_only=True):
     model: bytes = b"{}"  # ModelSettings as JSON
     site: bytes = b"{}"  # SiteSettings as JSON
     dmarc: bytes = b"{}"  # DmarcSettings as JSON
+    policies: bytes = b"{}"  # Policies.judged as JSON
     learnt: str = ""  # the state folder, whose site model is mapped; empty: none
     tag_at: int = 500
     quarantine_at: int = 800

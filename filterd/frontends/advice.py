@@ -16,9 +16,8 @@ from ipaddress import ip_address
 
 import structlog
 
-from filterd.decision import Action, Copy, Decision, Edits, Reason
+from filterd.decision import Action, Copy, Decision, Edits, Reason, Thresholds
 from filterd.engine.budget import Budget
-from filterd.engine.engine import summary
 from filterd.frontends import Filter
 from filterd.frontends.learner import Klass, Learner
 from filterd.frontends.smtp.settings import Site, SmtpLimits
@@ -26,7 +25,7 @@ from filterd.frontends.words import QuarantineAs
 from filterd.ids import new_id
 from filterd.mail.envelope import Envelope, Origin, Recipient, Source, domain_of
 from filterd.marking import marked, render
-from filterd.record import Record
+from filterd.record import Record, Verdict
 from filterd.reply import Reply
 from filterd.sources import wire_form
 from filterd.value import Value
@@ -104,7 +103,17 @@ class Advice(Value, kw_only=True):
     @property
     def points(self) -> int:
         """The score, in hundredths."""
-        return self.record.verdict.points
+        return self.verdict.points
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict for the recipient whom the decision is about."""
+        return self.record.verdict_of(self.decision)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those that the decision was made by."""
+        return self.record.thresholds_of(self.decision)
 
     @property
     def required(self) -> int:
@@ -160,10 +169,10 @@ class Desk:
             log.warning("given-up", id=envelope.id, why="deadline")
             raise Unavailable("It took too long") from error
         record = (await self.filter.fulfil(outcome, raw, Advising())).record
-        decision = summary(record.decisions)
+        decision = record.strictest
         if decision is None:
             raise Unavailable("Nothing was decided")
-        edits = marked(record, decision, outcome.strip, self.site.hostname)
+        edits = marked(record, decision, outcome.strip, self.site.hostname, outcome.subject)
         return Advice(record=record, decision=decision, edits=edits)
 
     async def learn(self, original: Original, klass: Klass, user: str | None) -> bool:

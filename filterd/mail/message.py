@@ -21,6 +21,7 @@ from filterd.mail.dates import parse_date
 from filterd.mail.defects import Defect
 from filterd.mail.headers import Header, Headers
 from filterd.mail.html import HtmlDocument, read_html
+from filterd.mail.language import languages
 from filterd.mail.links import Link, collect, header_urls, make_link, text_urls
 from filterd.mail.mime import read_parts
 from filterd.mail.part import Part
@@ -130,6 +131,11 @@ class Message:
         """What a reader sees: text parts and the visible text of HTML parts, in order."""
         pieces = [self._documents[part].text if part in self._documents else part.text or "" for part in self._shown]
         return "\n".join(dict.fromkeys(piece for piece in pieces if piece))[:MAX_TEXT]
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """What the visible text is clearly written in; see `language`."""
+        return languages(self.text)
 
     @cached_property
     def hidden_text(self) -> str:

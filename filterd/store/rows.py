@@ -90,7 +90,7 @@ def common_columns(record: Record) -> dict[str, Any]:
         "from_": clean(outline.from_),
         "subject": clean(outline.subject),
         "message_id": clean(outline.message_id, ADDRESS),
-        "points": record.verdict.points,
+        "points": record.verdict_of(record.strictest).points,
         "client": clean(record.origin.address or "", 64),
         "ruleset": clean(record.generation.ruleset, 100),
         "model": clean(record.opinion.model or record.generation.model, 100),

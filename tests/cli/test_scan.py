@@ -18,6 +18,7 @@ PLAIN, GTUBE = CASES / "plain.eml", CASES / "gtube.eml"
 KEYS = {
     "path", "id", "message_id", "action", "reason", "text", "score", "probability", "thresholds", "findings", "auth",
     "authentication_results", "urls", "attachments", "defects", "ambiguous", "model", "ruleset", "milliseconds",
+    "policy", "recipients",
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from filterd.findings import Finding
 from filterd.judge import Inspection, Judgement
 from filterd.mail.envelope import Envelope, Origin, Recipient
 from filterd.marking import render
-from filterd.policy import Policies
+from filterd.policies import Policies
 from filterd.record import Outline, Record, Verdict
 from filterd.reply import Reply
 

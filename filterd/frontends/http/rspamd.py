@@ -75,13 +75,13 @@ def verdict(advice: Advice, head: Head, quarantine: QuarantineAs) -> dict[str, A
         "thresholds": {
             word: points / 100
             for word, points in (
-                ("reject", record.thresholds.reject),
-                ("quarantine", record.thresholds.quarantine),
-                ("add header", record.thresholds.tag),
+                ("reject", advice.thresholds.reject),
+                ("quarantine", advice.thresholds.quarantine),
+                ("add header", advice.thresholds.tag),
             )
             if points is not None
         },
-        "symbols": symbols(record.verdict.findings),
+        "symbols": symbols(advice.verdict.findings),
         "messages": {"smtp_message": decision.reply} if decision.reply else {},
         "message-id": record.outline.message_id.strip().strip("<>") or "undef",
         **({"queue-id": record.envelope.queue_id} if record.envelope.queue_id else {}),

@@ -73,7 +73,7 @@ def _body(request: Request, advice: Advice, original: Original, hostname: str) -
         case "HEADERS":
             return marked_copy(advice, original.head)
         case "SYMBOLS":
-            names = ",".join(sorted({finding.name for finding in advice.record.verdict.findings}))
+            names = ",".join(sorted({finding.name for finding in advice.verdict.findings}))
             return names.encode() + (b"\r\n" if request.version < (1, 3) else b"")
         case "REPORT_IFSPAM" if not advice.spam:
             return b""
@@ -94,7 +94,7 @@ def report(advice: Advice, hostname: str) -> str:
         "---- ---------------------- --------------------------------------------------",
     ]
     size = sum(map(len, lines))
-    for finding in sorted(advice.record.verdict.findings, key=lambda one: -abs(one.points)):
+    for finding in sorted(advice.verdict.findings, key=lambda one: -abs(one.points)):
         rows = _finding(finding)
         size += sum(len(row) + 1 for row in rows)
         if size > REPORT_MOST:
@@ -112,7 +112,7 @@ def _finding(finding: Finding) -> list[str]:
 
 def _rspamd(advice: Advice, action: str) -> bytes:
     """What Exim's src/spam.c reads with variant=rspamd: the metric, the action, then what becomes $spam_report."""
-    thresholds = advice.record.thresholds
+    thresholds = advice.thresholds
     lines = [
         "RSPAMD/1.3 0 EX_OK",
         f"Metric: default; {advice.spam}; {_two(advice.points)} / {_two(advice.required)} / "
@@ -120,7 +120,7 @@ def _rspamd(advice: Advice, action: str) -> bytes:
         f"Action: {action}",
     ]
     size = 0
-    for finding in advice.record.verdict.findings:
+    for finding in advice.verdict.findings:
         line = _safe(f"Symbol: {finding.name}({_two(finding.points)})[{finding.detail[:200]}]")
         size += len(line) + 2
         if size > REPORT_MOST:
