@@ -56,7 +56,6 @@ class Reason(enum.StrEnum):
     LOOP = "loop"  # too many hops, or our own mark again
 
 
-class Decision(Value):
 class Thresholds(Value):
     """In hundredths; None is off."""
 
@@ -72,6 +71,7 @@ class Tagging(Value):
     header: str = ""  # a field of the site's own, `X-Name: text`
 
 
+class Decision(Value):
     """What is done for one recipient."""
 
     recipient: str
@@ -82,7 +82,6 @@ class Tagging(Value):
     would: Action | None = None  # observe mode, bypass, split: what it would have been
     reply: str | None = None  # a rule's own SMTP text
     policy: str = ""  # which policy applied; "" is the site's default
-
     thresholds: Thresholds | None = None  # those that applied; None in records that do not say
     tagging: Tagging = Tagging()  # of a copy that is tagged
 
@@ -90,6 +89,7 @@ class Tagging(Value):
 def summary(decisions: Sequence[Decision]) -> Decision | None:
     """The strictest decision: what a line that has room for one should show."""
     return max(decisions, key=lambda one: one.action.strictness, default=None)
+
 
 class HeaderLine(Value):
     """A header field that we add: no CR or LF in either half; folding is done when it is written."""
@@ -107,7 +107,6 @@ class HeaderSpan(Value):
     end: int
 
 
-class Edits(Value):
 class Subject(Value):
     """The Subject of a message: its text as it stands in the header, and every field of that name."""
 
@@ -115,6 +114,7 @@ class Subject(Value):
     spans: tuple[HeaderSpan, ...] = ()
 
 
+class Edits(Value):
     """How a copy differs from what came in: headers put before the first, headers taken away. Never the body."""
 
     prepend: tuple[HeaderLine, ...] = ()

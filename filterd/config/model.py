@@ -182,6 +182,12 @@ class Config(Settings):
     enforce: bool = Field(
         True, description="false: score and record as it would have been, add headers, deliver everything."
     )
+    tagging: TaggingSettings = Field(TaggingSettings(), description="What tagged mail gets beside X-Spam-Flag.")
+    groups: Annotated[Groups, AfterValidator(check_groups)] = Field(
+        {},
+        description="Named sets of recipients for policies: addresses and domains, where `*` and `?` are as in file "
+        "names. `board: [ann@example.org, board.example.org]`.",
+    )
     policies: tuple[PolicySettings, ...] = Field(
         (),
         description="Exceptions by recipient, domain, group, direction or listener; the first that covers applies. "
@@ -192,12 +198,6 @@ class Config(Settings):
         description="Whose mail always passes and whose is always refused: a list of entries, or the absolute name of "
         "a file with one on each line. `allow news@shop.example for ann@example.org until 2026-12-31`, "
         "`deny bad.example`. See docs/access.md.",
-    )
-    tagging: TaggingSettings = Field(TaggingSettings(), description="What tagged mail gets beside X-Spam-Flag.")
-    groups: Annotated[Groups, AfterValidator(check_groups)] = Field(
-        {},
-        description="Named sets of recipients for policies: addresses and domains, where `*` and `?` are as in file "
-        "names. `board: [ann@example.org, board.example.org]`.",
     )
     rules: SiteRulesSettings = Field(SiteRulesSettings(), description="Which rules there are, and what they weigh.")
     model: ModelSettings = Field(ModelSettings(), description="The trained classifier.")
