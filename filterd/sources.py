@@ -50,6 +50,18 @@ def read_sources(paths: Iterable[str], limit: int = LIMIT) -> Iterator[Item]:
             yield from _read_file(Path(path), limit)
 
 
+def read_message(path: str, limit: int = LIMIT) -> Item:
+    """The file as one message, whatever stands in it; a first `From ` line of an mbox is not part of it."""
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(limit + 1)
+    except OSError as error:
+        return Unreadable(path, _why(error))
+    if len(raw) > limit:
+        return Unreadable(path, f"larger than {limit} bytes")
+    return Found(path, wire_form(raw.partition(b"\n")[2] if raw.startswith(b"From ") else raw))
+
+
 def wire_form(raw: bytes) -> bytes:
     """The message with CRLF at the end of every line, whatever ended it before."""
     ends, returns = raw.count(b"\n"), raw.count(b"\r")

@@ -3,7 +3,8 @@
 In go examples in order of time with their labels; out come the scores that each message got before its own
 label was known. `delay` holds a label back for that many messages, `noise` flips a share of the labels that
 are learnt (never those that are measured against), `freeze` stops learning after so many. With none of them
-this is the TREC spam track's protocol: classify, then learn. Deterministic for a seed.
+this is the TREC spam track's protocol: classify, then learn. There every message counts for itself, even one that came
+before, so each is learnt under its place in the stream. Deterministic for a seed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from filterd.classifier.site import Example, SiteModel
+from filterd.value import replace
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +63,7 @@ def stream(
         flipped = bool(random.random() < feedback.noise)
         yield site.score(example), spam
         if feedback.freeze is None or place < feedback.freeze:
-            waiting.append((example, spam is not flipped))
+            waiting.append((replace(example, digest=str(place)), spam is not flipped))
         if len(waiting) > feedback.delay:
             site.learn(*waiting.popleft())
 

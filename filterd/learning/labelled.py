@@ -1,7 +1,7 @@
 """Labelled messages from where people keep them, and what the site's model takes of them.
 
 In go folders, files, mailboxes, or an index (one line a message: `spam PATH` or `ham PATH`, relative to the index, as
-the TREC spam track has it); out come `Labelled` messages, one at a time, or `Taken` examples, in order, made by as
+the TREC spam track has it: a file is one message, even if it begins as an mbox does); out come `Labelled` messages, one at a time, or `Taken` examples, in order, made by as
 many processes as asked. An index that cannot be read raises LearningError; a message that cannot be read is skipped
 and counted.
 """
@@ -19,7 +19,7 @@ from filterd.classifier.site import Example
 from filterd.learning.digest import digest_of
 from filterd.learning.words import LearningError
 from filterd.mail import Message
-from filterd.sources import Unreadable, read_sources
+from filterd.sources import Item, Unreadable, read_message, read_sources
 from filterd.value import replace
 
 
@@ -54,12 +54,12 @@ class Sources:
     def __iter__(self) -> Iterator[Labelled]:
         if self.index is not None:
             for spam, path in read_index(self.index):
-                yield from self._read([path], spam)
-        yield from self._read(self.ham, False)
-        yield from self._read(self.spam, True)
+                yield from self._labelled([read_message(path)], spam)
+        yield from self._labelled(read_sources(self.ham), False)
+        yield from self._labelled(read_sources(self.spam), True)
 
-    def _read(self, paths: Iterable[str], spam: bool) -> Iterator[Labelled]:
-        for item in read_sources(paths):
+    def _labelled(self, items: Iterable[Item], spam: bool) -> Iterator[Labelled]:
+        for item in items:
             if isinstance(item, Unreadable):
                 self.unreadable.append(item)
             else:

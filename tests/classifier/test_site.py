@@ -188,3 +188,11 @@ def test_learning_one_is_quick() -> None:
     for place, (example, spam) in enumerate(zip(extra, labels, strict=True)):
         site.learn(Example.made(f"{place}", example.indices()), spam)
     assert (time.process_time() - start) / 20 < 0.05
+
+
+def test_in_a_stream_every_message_counts_for_itself() -> None:
+    examples, _ = stream(1)
+    site = SiteModel()
+    labels = [bool(place % 3) for place in range(30)]
+    online(examples * 30, labels, model=site)
+    assert (site.ham, site.spam) == (10, 20)
