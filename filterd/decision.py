@@ -53,6 +53,7 @@ class Reason(enum.StrEnum):
     ERROR = "error"  # an outage of ours: `on_error`
     UNDELIVERED = "undelivered"  # the next hop refused it after we could no longer say so
     ROLE_ADDRESS = "role-address"  # postmaster@ and abuse@ are never refused for content
+    REPORT = "report"  # mail to a report address, which ends here
     LOOP = "loop"  # too many hops, or our own mark again
 
 
