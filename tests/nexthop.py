@@ -85,6 +85,7 @@ class Session:
     mail: str | None = None
     rcpts: list[str] = field(default_factory=list)
     tls: bool = False
+    login: list[str] = field(default_factory=list)  # the lines of the client after AUTH
     ended: bool = False
 
     def forget(self) -> None:
@@ -238,11 +239,21 @@ class FakeHop:
                     session.forget()
                 case "DATA" if said.startswith(b"354"):
                     await self._message(session, wire, writer)
+                case "AUTH":
+                    await self._login(session, wire, writer, said)
                 case "STARTTLS" if good and self.tls:
                     await writer.start_tls(self.tls)
                     session.tls = True
                 case "QUIT":
                     raise _Gone
+
+    async def _login(self, session: Session, wire: _Wire, writer: asyncio.StreamWriter, said: bytes) -> None:
+        """The lines after AUTH; what is answered to each is the next answer of the script's AUTH."""
+        while said.startswith(b"334"):
+            line = await wire.line()
+            session.received += line
+            session.login.append(line[:-2].decode())
+            said = await self._answer(session, writer, "AUTH", session.login[-1])
 
     async def _message(self, session: Session, wire: _Wire, writer: asyncio.StreamWriter) -> None:
         if self.die_in_body is not None:

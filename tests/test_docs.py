@@ -14,6 +14,7 @@ from filterd.config import load
 from filterd.config.reference import reference, sample
 from filterd.engine.loading import builtin_symbols
 from filterd.ruleset import Ruleset, RulesSettings
+from tests.frontends.test_smtp_tls import make_certificate
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -67,7 +68,8 @@ def test_configurations_that_are_shown_are_good(page: Path, tmp_path: Path) -> N
     for position, block in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)):
         if page.name == "configuration.md" or not _CONFIGURATION.match(block):
             continue
-        block = re.sub(r"^tls:.*$", "", block, flags=re.MULTILINE)  # names files of a real site
+        certificate, key = make_certificate(tmp_path, "mx.example.org")  # for the files of a real site
+        block = re.sub(r"^tls:.*$", f"tls: {{certificate: {certificate}, key: {key}}}", block, flags=re.MULTILINE)
         path = tmp_path / f"{position}.yaml"
         path.write_text(block)
         load(path)

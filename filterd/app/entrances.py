@@ -11,18 +11,18 @@ from filterd.app.hops import Hops
 from filterd.config.model import Config
 from filterd.frontends import Filter
 from filterd.frontends.milter.server import MilterServer
-from filterd.frontends.settings import AnyListener, MilterListener, SmtpListener
+from filterd.frontends.settings import AnyListener, MilterListener, SmtpListener, SubmissionListener
 from filterd.frontends.smtp.server import SmtpServer
 from filterd.frontends.smtp.settings import Site
 from filterd.frontends.smtp.tls import server_context
 
+Relaying = SmtpListener | SubmissionListener
+
 
 class SmtpEntrance:
-    """An smtp listener. `config` gives the configuration that is in force."""
+    """An smtp or submission listener. `config` gives the configuration that is in force."""
 
-    def __init__(
-        self, name: str, listener: SmtpListener, config: Callable[[], Config], filter: Filter, hops: Hops
-    ) -> None:
+    def __init__(self, name: str, listener: Relaying, config: Callable[[], Config], filter: Filter, hops: Hops) -> None:
         self._listener = listener
         self._config = config
         self._hops = hops
@@ -41,7 +41,7 @@ class SmtpEntrance:
         await self._server.start(sockets)
 
     def adapt(self, listener: AnyListener) -> bool:
-        if not isinstance(listener, SmtpListener) or _before_smtp(listener) != _before_smtp(self._listener):
+        if not isinstance(listener, Relaying) or _before_smtp(listener) != _before_smtp(self._listener):
             return False
         now = self._config()
         self._server.adopt(
@@ -132,6 +132,6 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     return server_context(certificate, config.tls.key) if certificate is not None else None
 
 
-def _before_smtp(listener: SmtpListener) -> tuple[object, ...]:
+def _before_smtp(listener: Relaying) -> tuple[object, ...]:
     """What a running listener cannot change: it comes before the first word of SMTP."""
     return listener.proxy_protocol, listener.tls

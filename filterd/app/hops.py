@@ -5,10 +5,9 @@ they are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 from filterd.config.model import Config
-from filterd.frontends.settings import SmtpListener
+from filterd.frontends.settings import RelayingListener, SmtpListener
 from filterd.relay import NextHop, RelaySettings, SeveralHops, next_hop
 
 KNOWN = 5.0  # seconds that the health of a next hop is remembered
@@ -26,7 +25,7 @@ class Hops:
     def take(self, config: Config) -> None:
         """Make those of `config`. Raises ValueError or OSError, one sentence."""
         for listener in config.listeners:
-            if isinstance(listener, SmtpListener):
+            if isinstance(listener, RelayingListener):
                 self.give(config, listener.relay, xclient=listener.xclient)
 
     def give(self, config: Config, relay: Relay, *, xclient: bool = False) -> NextHop:
@@ -38,9 +37,10 @@ class Hops:
 
     async def health(self, config: Config) -> tuple[tuple[tuple[str, str | None], ...], ...]:
         """For each `relay:` in use its addresses, and None or what is wrong; asked every `KNOWN` seconds."""
-        urls = dict.fromkeys(url for relay in _relays(config) for url in relay)
+        relays = dict.fromkeys(one.relay for one in config.listeners if isinstance(one, RelayingListener))
+        urls = dict.fromkeys(url for relay in relays for url in relay)
         found = dict(zip(urls, await asyncio.gather(*(self._healthy(config, url) for url in urls)), strict=True))
-        return tuple(tuple((url, found[url]) for url in relay) for relay in dict.fromkeys(_relays(config)))
+        return tuple(tuple((url, found[url]) for url in relay) for relay in relays)
 
     async def aclose(self) -> None:
         await asyncio.gather(*(hop.aclose() for hop in self._hops.values()))
@@ -65,8 +65,5 @@ class Hops:
 
 def release_url(config: Config) -> Relay | None:
     """Where mail that leaves the quarantine goes; None when nothing says so."""
-    return config.release.relay or next(_relays(config), None)
-
-
-def _relays(config: Config) -> Iterator[Relay]:
-    return (one.relay for one in config.listeners if isinstance(one, SmtpListener))
+    relays = (one.relay for one in config.listeners if isinstance(one, SmtpListener))
+    return config.release.relay or next(relays, None)

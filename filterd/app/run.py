@@ -31,6 +31,7 @@ def serve(path: Path | None, load: Callable[[], Loaded]) -> None:
 
 async def _serve(loaded: Loaded, load: Callable[[], Loaded], children: list[Child]) -> None:
     allow_descriptors()
+    no_core_dumps()
     service = Service(loaded, load)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -77,6 +78,11 @@ def allow_descriptors() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def no_core_dumps() -> None:
+    """What passes through here, mail and passwords, is nothing for a file."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def notify(state: str) -> None:

@@ -45,6 +45,7 @@ from filterd.frontends.settings import (
     MilterListener,
     SmtpListener,
     SpamdListener,
+    SubmissionListener,
     WebListener,
 )
 from filterd.record import Record
@@ -183,7 +184,7 @@ class Service:
         world.start()
 
     def _make(self, name: str, listener: AnyListener, address: Address) -> Door:
-        if isinstance(listener, SmtpListener):
+        if isinstance(listener, SmtpListener | SubmissionListener):
             return SmtpEntrance(name, listener, lambda: self.loaded.config, self.engine, self._hops)
         if isinstance(listener, MilterListener):
             return MilterEntrance(name, listener, lambda: self.loaded.config, self.engine)

@@ -12,8 +12,17 @@ from typing import TypeVar
 
 from filterd.config.model import Config
 from filterd.config.policies import Contradiction, policy_contradictions
-from filterd.frontends.settings import LOOPBACK, Address, Listener, SmtpListener, WebListener
-from filterd.relay.address import HopAddress, parse_url
+from filterd.frontends.settings import (
+    LOOPBACK,
+    Address,
+    Listener,
+    RelayingListener,
+    SmtpListener,
+    SubmissionListener,
+    TlsUse,
+    WebListener,
+)
+from filterd.relay import HopAddress, HopProtocol, TlsMode, parse_url
 from filterd.yamlfile import Key
 
 L = TypeVar("L", bound=Listener)
@@ -22,6 +31,7 @@ L = TypeVar("L", bound=Listener)
 def contradictions(config: Config) -> Iterator[Contradiction]:
     """Everything that does not fit together."""
     yield from _relay_addresses(config)
+    yield from _passwords(config)
     yield from _open_relay(config)
     yield from _listens_twice(config)
     yield from _certificate(config)
@@ -40,7 +50,7 @@ def listeners(config: Config, kind: type[L]) -> Iterator[tuple[int, L]]:
 def _relay_addresses(config: Config) -> Iterator[Contradiction]:
     """Every relay address can be read, and none leads back to one of our own doors."""
     named: list[tuple[Key, tuple[str, ...]]] = [
-        (("listeners", position, "relay"), listener.relay) for position, listener in listeners(config, SmtpListener)
+        (("listeners", position, "relay"), listener.relay) for position, listener in listeners(config, RelayingListener)
     ]
     if config.release.relay is not None:
         named.append((("release", "relay"), config.release.relay))
@@ -62,6 +72,22 @@ def _leads_to(hop: HopAddress, door: Address) -> bool:
         return False
     everywhere = door.host in ("", "0.0.0.0", "::")
     return (everywhere and Address(hop.host).loopback) or _plain(hop.host) == _plain(door.host)
+
+
+def _passwords(config: Config) -> Iterator[Contradiction]:
+    """Passwords come and go under TLS, or do not leave this machine."""
+    safe = config.relay.tls in (TlsMode.REQUIRED, TlsMode.VERIFY)
+    for position, listener in listeners(config, SubmissionListener):
+        for url in listener.relay:
+            try:
+                hop = parse_url(url)
+            except ValueError:
+                continue  # said elsewhere
+            key = ("listeners", position, "relay")
+            if hop.protocol is not HopProtocol.SMTP:
+                yield key, f"{url} cannot check passwords: a submission listener needs smtp://host:port"
+            elif not (safe or listener.insecure_relay or Address(hop.host).loopback):
+                yield key, f"passwords would go to {url} without TLS: set relay.tls to required or verify"
 
 
 def _plain(host: str) -> str:
@@ -99,6 +125,9 @@ def _listens_twice(config: Config) -> Iterator[Contradiction]:
 def _certificate(config: Config) -> Iterator[Contradiction]:
     certificate, key = config.tls.certificate, config.tls.key
     if certificate is None and key is None:
+        for position, listener in listeners(config, RelayingListener):
+            if _needs_certificate(listener):
+                yield ("listeners", position), "this listener needs TLS: set tls.certificate and tls.key"
         return
     if certificate is None or key is None:
         there, missing = ("certificate", "key") if key is None else ("key", "certificate")
@@ -117,11 +146,17 @@ def _certificate(config: Config) -> Iterator[Contradiction]:
         yield ("tls", "certificate"), f"tls: {certificate} and {key} do not work together: {why}"
 
 
+def _needs_certificate(listener: RelayingListener) -> bool:
+    required = isinstance(listener, SmtpListener | SubmissionListener) and listener.require_tls
+    return required or listener.tls is TlsUse.IMPLICIT
+
+
 def _report_addresses(config: Config) -> Iterator[Contradiction]:
-    """A setting that would be ignored is refused, so that nobody waits for what does not happen."""
-    if config.learn.addresses:
-        text = "report addresses are not there yet: teach with `filterd learn`, the pages, spamc or rspamc"
-        yield ("learn", "addresses"), text
+    """A report address is one of ours: elsewhere mail to it would only pass us by chance."""
+    for address in config.learn.addresses:
+        domain = address.rpartition("@")[2]
+        if config.domains and domain not in config.domains:
+            yield ("learn", "addresses"), f"{address} is not in one of our domains"
 
 
 def _bare_web(config: Config) -> Iterator[Contradiction]:

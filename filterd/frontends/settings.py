@@ -8,9 +8,9 @@ from __future__ import annotations
 import enum
 import re
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, field_validator
 
 from filterd.frontends.words import QuarantineAs
 from filterd.settings import NetworkField, Networks, Settings, Size, parse_network
@@ -109,27 +109,51 @@ class TrustingListener(Listener):
         return Networks(self.trusted)
 
 
-class SmtpListener(TrustingListener):
-    """The SMTP proxy: it answers a client with what the next hop says."""
+class RelayingListener(TrustingListener):
+    """What doors have that hand mail to a next hop."""
 
-    protocol: Literal["smtp"]
     relay: RelayField = Field(
         description="The next hop: `smtp://host:port`, `lmtp://host:port`, `lmtp+unix:/path` or `maildir:/path`; "
         "or a list of them, of which mail goes to the first that is up."
-    )
-    position: Position = Field(
-        Position.BEFORE_QUEUE, description="after-queue never refuses: reject becomes quarantine."
     )
     xclient: bool = Field(False, description="Pass the client on to the next hop with XCLIENT.")
     proxy_protocol: bool = Field(
         False,
         description="Connections start with a PROXY header (HAProxy); only trusted peers may connect.",
     )
-    lmtp: bool = Field(False, description="Speak LMTP (RFC 2033): a reply for each recipient.")
     tls: TlsUse = Field(
         TlsUse.STARTTLS, description="starttls: offered; implicit: from the first byte, as on port 465; off."
     )
+
+
+class SmtpListener(RelayingListener):
+    """The SMTP proxy: it answers a client with what the next hop says."""
+
+    protocol: Literal["smtp"]
+    position: Position = Field(
+        Position.BEFORE_QUEUE, description="after-queue never refuses: reject becomes quarantine."
+    )
+    lmtp: bool = Field(False, description="Speak LMTP (RFC 2033): a reply for each recipient.")
     require_tls: bool = Field(False, description="Take no mail before TLS is on.")
+
+
+class SubmissionListener(RelayingListener):
+    """Mail of our own users: AUTH is passed on to the next hop, which must be `smtp://`; nothing goes without it."""
+
+    protocol: Literal["submission"]
+    insecure_relay: bool = Field(
+        False, description="Allow passwords to go to a next hop beyond this machine without `relay.tls: required`."
+    )
+    position: ClassVar[Position] = Position.BEFORE_QUEUE
+    lmtp: ClassVar[bool] = False
+    require_tls: ClassVar[bool] = True
+
+    @field_validator("tls")
+    @classmethod
+    def _needs_tls(cls, tls: TlsUse) -> TlsUse:
+        if tls is TlsUse.OFF:
+            raise ValueError("passwords are taken under TLS only: starttls or implicit")
+        return tls
 
 
 class MilterListener(Listener):
@@ -175,6 +199,6 @@ class WebListener(Listener):
 
 
 AnyListener = Annotated[
-    SmtpListener | MilterListener | SpamdListener | HttpListener | WebListener,
+    SmtpListener | SubmissionListener | MilterListener | SpamdListener | HttpListener | WebListener,
     Field(discriminator="protocol"),
 ]

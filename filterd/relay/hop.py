@@ -8,13 +8,16 @@ breaks the protocol the reply is one of ours, 451 with enhanced code 4.4.x, neve
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from filterd.mail.envelope import Origin, Recipient
 from filterd.reply import Reply
 from filterd.value import Value
+
+if TYPE_CHECKING:
+    from filterd.relay.own import OwnHop
 
 
 class Capabilities(Value):
@@ -81,6 +84,10 @@ class NextHop(Protocol):
 
     def transaction(self, handover: Handover) -> Transaction:
         """Start a conversation on behalf of a client. Connects at the first verb."""
+        ...
+
+    async def reserve(self, handover: Handover) -> OwnHop | None:
+        """A connection for one client alone; None when there can be none now."""
         ...
 
     async def healthy(self) -> str | None:

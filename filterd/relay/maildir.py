@@ -22,6 +22,7 @@ from pathlib import Path
 from filterd.mail.envelope import Recipient
 from filterd.relay import admission
 from filterd.relay.hop import Capabilities, Handover
+from filterd.relay.own import OwnHop
 from filterd.relay.settings import RelaySettings
 from filterd.relay.wire import BareNewline, pieces
 from filterd.reply import Reply
@@ -51,6 +52,9 @@ class MaildirHop:
 
     def transaction(self, handover: Handover) -> MaildirTransaction:
         return MaildirTransaction(self.path)
+
+    async def reserve(self, handover: Handover) -> OwnHop | None:
+        return None
 
     async def healthy(self) -> str | None:
         return await asyncio.to_thread(self._trouble)

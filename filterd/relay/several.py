@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from filterd.mail.envelope import Recipient
 from filterd.relay.delivering import deliver
 from filterd.relay.hop import Capabilities, Handover, NextHop, Transaction
+from filterd.relay.own import OwnHop
 from filterd.reply import Reply
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,13 @@ class SeveralHops:
 
     def transaction(self, handover: Handover) -> SeveralTransaction:
         return SeveralTransaction(self, handover, None)
+
+    async def reserve(self, handover: Handover) -> OwnHop | None:
+        for member in self.in_turn(None):
+            if (own := await member.hop.reserve(handover)) is not None:
+                return own
+            member.rest()
+        return None
 
     async def healthy(self) -> str | None:
         """None when one of them answers."""

@@ -9,6 +9,7 @@ import time
 from filterd.relay.address import HopAddress, HopProtocol
 from filterd.relay.hop import Capabilities, Handover
 from filterd.relay.opening import ConnectFailed
+from filterd.relay.own import OwnHop
 from filterd.relay.pool import Pool
 from filterd.relay.settings import RelaySettings
 from filterd.relay.transaction import SmtpTransaction
@@ -38,6 +39,14 @@ class SmtpHop:
 
     def transaction(self, handover: Handover) -> SmtpTransaction:
         return SmtpTransaction(self.url, self._pool, self._settings, handover, each=self._lmtp)
+
+    async def reserve(self, handover: Handover) -> OwnHop | None:
+        try:
+            connection = await self._pool.dial(handover if self._settings.xclient else None)
+        except ConnectFailed as error:
+            log.warning("The next hop %s %s.", self.url, error)
+            return None
+        return OwnHop(self.url, connection, self._settings)
 
     async def healthy(self) -> str | None:
         try:

@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from filterd.mail.envelope import Recipient
 from filterd.relay import admission
@@ -21,7 +22,6 @@ from filterd.relay.connection import Connection
 from filterd.relay.handover import xforward_commands
 from filterd.relay.hop import Handover
 from filterd.relay.opening import Busy, ConnectFailed
-from filterd.relay.pool import Pool
 from filterd.relay.settings import RelaySettings
 from filterd.relay.wire import BareNewline
 from filterd.reply import Reply
@@ -37,10 +37,20 @@ OUT_OF_ORDER = Reply(503, "Send MAIL first", "5.5.1")
 _DATA = b"DATA\r\n"
 
 
+class Lender(Protocol):
+    """Whose connections a transaction uses."""
+
+    async def take(self, handover: Handover, fresh: bool = False) -> Connection:
+        """A connection to be given back; raises ConnectFailed. `fresh`: not one that was used before."""
+        ...
+
+    def give(self, connection: Connection) -> None: ...
+
+
 class SmtpTransaction:
     """It holds a connection from MAIL to the end of data, reset or close, or until its client is slow."""
 
-    def __init__(self, url: str, pool: Pool, settings: RelaySettings, handover: Handover, *, each: bool) -> None:
+    def __init__(self, url: str, pool: Lender, settings: RelaySettings, handover: Handover, *, each: bool) -> None:
         self._url = url
         self._pool = pool
         self._settings = settings

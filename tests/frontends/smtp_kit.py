@@ -14,12 +14,13 @@ import uvloop
 
 from filterd.decision import Action, Copy, Decision, Reason
 from filterd.engine.outcome import Delivery, Fulfilment, Outcome
-from filterd.frontends.settings import SmtpListener
+from filterd.frontends.settings import SmtpListener, SubmissionListener
 from filterd.frontends.smtp import Site, SmtpLimits
 from filterd.frontends.smtp.server import SmtpServer
 from filterd.mail.envelope import Envelope, Recipient
 from filterd.record import Record
 from filterd.relay.hop import Capabilities, Handover
+from filterd.relay.own import OwnHop
 from filterd.reply import Reply
 
 ALL = ("PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
@@ -72,6 +73,9 @@ class Hop:
 
     def transaction(self, handover: Handover) -> HopTransaction:
         return HopTransaction(self, handover)
+
+    async def reserve(self, handover: Handover) -> OwnHop | None:
+        return None
 
     async def healthy(self) -> str | None:
         return None
@@ -236,9 +240,10 @@ class Kit:
             await client.close()
 
 
-def listener(**settings: Any) -> SmtpListener:
+def listener(**settings: Any) -> SmtpListener | SubmissionListener:
     """By default nobody is trusted."""
-    return SmtpListener(
+    kind = SubmissionListener if settings.get("protocol") == "submission" else SmtpListener
+    return kind(
         **{"protocol": "smtp", "listen": "127.0.0.1:0", "relay": "smtp://127.0.0.1:1", "trusted": []} | settings
     )
 

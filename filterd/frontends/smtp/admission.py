@@ -14,6 +14,7 @@ from filterd.frontends.smtp.settings import SmtpLimits
 from filterd.reply import Reply
 
 _MINUTE = 60.0
+_TEN_MINUTES = 600.0
 _QUIET = 10.0  # seconds between two log lines about the same thing
 
 
@@ -44,6 +45,27 @@ class Admission:
         self._open[key] -= 1
         if self._open[key] <= 0:
             del self._open[key]
+
+
+class Failures:
+    """Failed logins by address, in these ten minutes."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._since = 0.0
+
+    def note(self, address: str | None, now: float) -> None:
+        self._forget(now)
+        self._counts[group(address)] += 1
+
+    def too_many(self, address: str | None, limits: SmtpLimits, now: float) -> bool:
+        self._forget(now)
+        return self._counts[group(address)] >= limits.failed_logins_per_address
+
+    def _forget(self, now: float) -> None:
+        if now - self._since >= _TEN_MINUTES:
+            self._counts.clear()
+            self._since = now
 
 
 def group(address: str | None) -> str:

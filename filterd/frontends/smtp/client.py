@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from filterd.frontends.smtp.account import Account
 from filterd.frontends.smtp.commands import Path
 from filterd.frontends.smtp.door import Caller
 from filterd.frontends.smtp.identity import Said
@@ -25,12 +26,13 @@ class Client:
         self.trusted = trusted
         self.helo = ""  # what the peer said
         self.extended = False  # with EHLO or LHLO
+        self.account = Account()
         self.xclient: Said | None = None
         self.xforward: Said | None = None  # for the next mail
 
     @property
     def user(self) -> str | None:
-        return self.xclient.user if self.xclient else None
+        return self.account.user or (self.xclient.user if self.xclient else None)
 
     @property
     def session_helo(self) -> str:

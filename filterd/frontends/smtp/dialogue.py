@@ -25,6 +25,7 @@ from filterd.frontends.smtp.data import Collector, Trouble
 from filterd.frontends.smtp.delivery import SmtpDelivery, TraceLine
 from filterd.frontends.smtp.door import Caller, Door
 from filterd.frontends.smtp.identity import XCLIENT_ATTRIBUTES, XFORWARD_ATTRIBUTES, Said
+from filterd.frontends.smtp.login import offered
 from filterd.frontends.smtp.settings import BareNewline
 from filterd.frontends.smtp.trace import loops, protocol_word, received_line
 from filterd.frontends.smtp.work import Work
@@ -80,7 +81,7 @@ class Dialogue:
         self._current = door
         self._traffic = traffic
         self.door = door()
-        self.client = Client(caller, caller.trusted(self.door.trusted))
+        self.client = Client(caller, caller.trusted(self.door.trusted) and not self.door.submission)
         self.tls: str | None = None  # protocol and cipher
         self._announced: dict[str, str] = {}
         self._largest = self.door.limits.message_size
@@ -107,6 +108,8 @@ class Dialogue:
         self.client.helo = helo
         self.client.extended = verb != "HELO"
         await self._look_ahead()
+        if self._blind and self.door.submission:
+            return replies.HOP_DOWN  # else the client would conclude that nobody can log in here
         if not self.client.extended:
             return Reply(250, self.door.site.hostname)
         keywords = [f"{keyword} {value}".rstrip() for keyword, value in self._announced.items()]
@@ -127,7 +130,8 @@ class Dialogue:
             return replies.TOO_LARGE  # RFC 1870 section 6.1
         door = self.door = self._current()
         handover = self.client.handover
-        mail = _Mail(new_id(), door, path, handover, door.hop.transaction(handover))
+        hop = self.client.account.hop or door.hop
+        mail = _Mail(new_id(), door, path, handover, hop.transaction(handover))
         early = await self._screen(mail, ())
         if early is not None:
             return early
@@ -136,7 +140,7 @@ class Dialogue:
             self._mail = mail
         else:
             await mail.transaction.close()
-        return replies.passed_on(reply)
+        return replies.HOP_LOST if self.client.account.lost else replies.passed_on(reply)
 
     async def rcpt(self, argument: str) -> Reply:
         mail = self._mail
@@ -245,6 +249,25 @@ class Dialogue:
         self.client.xforward = said
         return replies.OK
 
+    async def auth(self, argument: str) -> Reply:
+        """The AUTH command; to 334 the client answers by `respond`."""
+        if not self.door.submission:
+            return replies.NOT_IMPLEMENTED
+        if not self.tls:
+            return replies.LOGIN_NEEDS_TLS
+        if not (self.client.helo and self.client.extended):
+            return replies.NEED_HELLO
+        if self.client.user:
+            return replies.LOGIN_TWICE
+        if self._mail is not None:
+            return replies.NOT_WITHIN_MAIL
+        mechanisms = self._announced.get("AUTH", "")
+        return await self.client.account.auth(argument, mechanisms, self.door.hop, self.client.handover)
+
+    async def respond(self, line: bytes | Reply) -> Reply:
+        """A line of the exchange that AUTH began, or why it cannot be read."""
+        return await self.client.account.respond(line)
+
     def may_start_tls(self, argument: str) -> Reply:
         """220 when TLS may begin."""
         if argument:
@@ -259,6 +282,11 @@ class Dialogue:
         self.tls = tls
         self.client.helo = ""
         self.client.xclient = None
+
+    async def end(self) -> None:
+        """The session is over."""
+        await self.abandon()
+        await self.client.account.close()
 
     async def abandon(self) -> None:
         """Forget the open transaction, here and at the next hop; nothing of it reaches the next one."""
@@ -277,6 +305,10 @@ class Dialogue:
             return replies.NEED_HELLO
         if self.door.settings.require_tls and not self.tls:
             return replies.NEED_TLS
+        if self.door.submission and not self.client.user:
+            return replies.NEED_LOGIN
+        if self.client.account.lost:
+            return replies.HOP_LOST
         return replies.NESTED_MAIL if self._mail is not None else None
 
     def _said(self, argument: str, allowed: tuple[str, ...], before: Said | None) -> Said | Reply:
@@ -289,7 +321,7 @@ class Dialogue:
     async def _look_ahead(self) -> None:
         """Learn what the next hop has, and so what we announce and take."""
         ours = self.door.limits.message_size
-        capabilities = await self.door.hop.capabilities()
+        capabilities = await (self.client.account.hop or self.door.hop).capabilities()
         self._blind = capabilities is None
         self._largest = min(ours, capabilities.size or ours) if capabilities else ours
         self._announced = {}
@@ -300,6 +332,9 @@ class Dialogue:
                 self._announced[keyword] = str(self._largest) if keyword == "SIZE" else ""
         if self._offers_tls:
             self._announced["STARTTLS"] = ""
+        if self.door.submission and self.tls and capabilities is not None:
+            mechanisms = offered(capabilities.keywords.get("AUTH", ""))
+            self._announced |= {"AUTH": mechanisms} if mechanisms else {}
         if self.client.trusted:
             self._announced["XCLIENT"] = " ".join(XCLIENT_ATTRIBUTES)
             self._announced["XFORWARD"] = " ".join(XFORWARD_ATTRIBUTES)

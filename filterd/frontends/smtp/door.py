@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from filterd.frontends import Filter
-from filterd.frontends.settings import Position, SmtpListener, TlsUse
+from filterd.frontends.settings import Position, SmtpListener, SubmissionListener, TlsUse
 from filterd.frontends.smtp.settings import Site, SmtpLimits
 from filterd.relay.hop import NextHop
 from filterd.settings import Networks
@@ -19,7 +19,7 @@ class Door:
     """Raises ValueError when the listener asks for TLS and there is no certificate."""
 
     name: str  # Envelope.listener
-    settings: SmtpListener
+    settings: SmtpListener | SubmissionListener
     limits: SmtpLimits
     site: Site
     hop: NextHop
@@ -32,6 +32,11 @@ class Door:
         object.__setattr__(self, "trusted", self.settings.trust)
         if self.tls is None and (self.settings.tls is TlsUse.IMPLICIT or self.settings.require_tls):
             raise ValueError(f"{self.name}: TLS is asked for, but tls.certificate is not set")
+
+    @property
+    def submission(self) -> bool:
+        """Is it for our own users only, who say who they are?"""
+        return isinstance(self.settings, SubmissionListener)
 
     @property
     def before_queue(self) -> bool:

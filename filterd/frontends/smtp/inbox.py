@@ -11,12 +11,14 @@ from filterd.frontends.smtp import replies
 from filterd.reply import Reply
 
 LONGEST_LINE = 4096  # RFC 5321 section 4.5.3.1.4 has 512, extensions add to it
+LONGEST_LOGIN = 12_288  # RFC 4954 section 4
 
 
 class Inbox:
-    __slots__ = ("_buffer", "_overlong", "_scanned")
+    __slots__ = ("_buffer", "_overlong", "_scanned", "longest")
 
     def __init__(self) -> None:
+        self.longest = LONGEST_LINE
         self._buffer = bytearray()
         self._scanned = 0  # up to here there is no line end
         self._overlong = False  # what comes up to the next line end belongs to a line that was too long
@@ -36,7 +38,7 @@ class Inbox:
         """The next line without its CRLF, a refusal of it, or None when there is none yet."""
         end = self._buffer.find(b"\n", self._scanned)
         if end < 0:
-            if len(self._buffer) > LONGEST_LINE:
+            if len(self._buffer) > self.longest:
                 self._buffer.clear()
                 self._overlong = True
             self._scanned = len(self._buffer)
@@ -44,7 +46,7 @@ class Inbox:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         self._scanned = 0
-        if self._overlong or end > LONGEST_LINE:
+        if self._overlong or end > self.longest:
             self._overlong = False
             return replies.LINE_TOO_LONG
         return line[:-1] if line.endswith(b"\r") else replies.BARE_LINE_END

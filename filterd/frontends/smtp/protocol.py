@@ -25,7 +25,7 @@ from filterd.frontends.smtp.commands import parse_line
 from filterd.frontends.smtp.data import Collector
 from filterd.frontends.smtp.dialogue import Dialogue
 from filterd.frontends.smtp.door import Caller
-from filterd.frontends.smtp.inbox import Inbox
+from filterd.frontends.smtp.inbox import LONGEST_LINE, LONGEST_LOGIN, Inbox
 from filterd.frontends.smtp.tls import describe
 from filterd.reply import Reply
 
@@ -79,6 +79,7 @@ class SmtpProtocol(SMTP):
         self._window = (0.0, 0)  # when the data's rate was measured last, and what had come by then
         self._idle = 0
         self._bad = 0
+        self._failed_logins = 0
         self._ended = False
 
     def __dir__(self) -> list[str]:
@@ -187,7 +188,7 @@ class SmtpProtocol(SMTP):
             log.exception("session-failed", listener=self._server.name)
             self._say(replies.INTERNAL_ERROR)
         finally:
-            await self._dialogue.abandon()
+            await self._dialogue.end()
             self._close()
             self._server.leave(self)
 
@@ -233,6 +234,7 @@ class SmtpProtocol(SMTP):
 
     async def smtp_EHLO(self, argument: str) -> None:
         self._answer(await self._dialogue.hello("EHLO", argument))
+        self._inbox.longest = LONGEST_LOGIN if self._dialogue.door.submission and self._dialogue.tls else LONGEST_LINE
 
     async def smtp_HELO(self, argument: str) -> None:
         self._answer(await self._dialogue.hello("HELO", argument))
@@ -271,7 +273,16 @@ class SmtpProtocol(SMTP):
         self._answer(replies.NOT_IMPLEMENTED)
 
     async def smtp_AUTH(self, argument: str) -> None:
-        self._answer(replies.NOT_IMPLEMENTED)
+        reply = self._server.may_log_in(self.caller) or await self._dialogue.auth(argument)
+        while reply.code == 334:
+            self._say(reply)
+            reply = await self._dialogue.respond(await self._line())
+        self._answer(reply)
+        if reply.code == 535:
+            self._failed_logins += 1
+            self._server.login_failed(self.caller)
+            if self._failed_logins >= self._dialogue.door.limits.failed_logins:
+                self._end(replies.TOO_MANY_LOGINS)
 
     async def smtp_HELP(self, argument: str) -> None:
         self._say(replies.HELP)

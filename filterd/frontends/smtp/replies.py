@@ -49,6 +49,18 @@ NOT_TRUSTED = Reply(550, "Not authorized to say that", "5.7.1")
 BAD_HELLO = Reply(501, "That is not a host name", "5.5.4")
 TLS_ALREADY = Reply(503, "TLS is on already", "5.5.1")
 
+NEED_LOGIN = Reply(530, "Authentication required", "5.7.0")  # RFC 4954 section 6
+LOGIN_NEEDS_TLS = Reply(538, "Encryption required for authentication", "5.7.11")
+LOGIN_TWICE = Reply(503, "Authenticated already", "5.5.1")
+UNKNOWN_MECHANISM = Reply(504, "Mechanism not offered", "5.5.4")
+BAD_BASE64 = Reply(501, "That is not base64", "5.5.2")
+BAD_RESPONSE = Reply(501, "That does not name a user", "5.5.2")
+LOGIN_LINE_TOO_LONG = Reply(500, "Authentication exchange line is too long", "5.5.6")
+NO_LOGIN_NOW = Reply(454, "Temporary authentication failure", "4.7.0")
+TOO_MANY_LOGINS = Reply(421, "Too many failed logins", "4.7.0")
+HOP_DOWN = Reply(421, "The next server cannot be reached, try again later", "4.4.1")
+HOP_LOST = Reply(421, "The next server closed your connection, log in again", "4.4.2")
+
 BAD_SENDER = Reply(501, "Bad sender address, write MAIL FROM:<address>", "5.1.7")
 BAD_RECIPIENT = Reply(501, "Bad recipient address, write RCPT TO:<address>", "5.1.3")
 ADDRESS_NOT_ASCII = Reply(553, "This address needs SMTPUTF8", "5.6.7")
@@ -77,8 +89,9 @@ def render(reply: Reply) -> bytes:
     status = f"{reply.enhanced} " if reply.enhanced else ""
     lines = [status + line.translate(_UNSPEAKABLE) for line in reply.text.split("\n")]
     last = len(lines) - 1
+    longest = None if reply.code == 334 else _LINE  # a challenge is whole or worth nothing (RFC 4954 section 4)
     return b"".join(
-        b"%d%c%b\r\n" % (reply.code, b"-"[0] if at < last else b" "[0], line.encode("ascii", "replace")[:_LINE])
+        b"%d%c%b\r\n" % (reply.code, b"-"[0] if at < last else b" "[0], line.encode("ascii", "replace")[:longest])
         for at, line in enumerate(lines)
     )
 

@@ -18,9 +18,9 @@ import structlog
 
 from filterd.frontends import Filter
 from filterd.frontends.proxy import ProxyError, read_proxy
-from filterd.frontends.settings import SmtpListener, TlsUse
+from filterd.frontends.settings import SmtpListener, SubmissionListener, TlsUse
 from filterd.frontends.smtp import replies
-from filterd.frontends.smtp.admission import AbuseLog, Admission
+from filterd.frontends.smtp.admission import AbuseLog, Admission, Failures
 from filterd.frontends.smtp.dialogue import Traffic
 from filterd.frontends.smtp.door import Caller, Door
 from filterd.frontends.smtp.protocol import SmtpProtocol
@@ -40,7 +40,7 @@ class SmtpServer:
 
     def __init__(
         self,
-        settings: SmtpListener,
+        settings: SmtpListener | SubmissionListener,
         *,
         limits: SmtpLimits,
         site: Site,
@@ -50,12 +50,13 @@ class SmtpServer:
         spool: Path | None = None,
         name: str | None = None,
     ) -> None:
-        self.name = name or f"{'lmtp' if settings.lmtp else 'smtp'} {settings.listen[0]}"
+        self.name = name or f"{'lmtp' if settings.lmtp else settings.protocol} {settings.listen[0]}"
         self.door = Door(self.name, settings, limits, site, hop, filter, tls, spool)
         self.traffic = Traffic(Memory(limits.memory))
         self.abuse = AbuseLog(log, self.name)
         self.loop: asyncio.AbstractEventLoop
         self._admission = Admission()
+        self._failures = Failures()
         self._sessions: dict[SmtpProtocol, bool] = {}  # and whether it was counted by its address
         self._listening: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
@@ -136,6 +137,19 @@ class SmtpServer:
     def leave(self, session: SmtpProtocol) -> None:
         if self._sessions.pop(session, False) and session.caller is not None:
             self._admission.leave(session.caller.speaker)
+
+    def may_log_in(self, caller: Caller | None) -> Reply | None:
+        """A refusal, if too much has been tried from there."""
+        speaker = caller.speaker if caller else None
+        if not self._failures.too_many(speaker, self.door.limits, self.loop.time()):
+            return None
+        self.abuse.note("failed logins", speaker, self.loop.time())
+        return replies.TOO_MANY_LOGINS
+
+    def login_failed(self, caller: Caller | None) -> None:
+        speaker = caller.speaker if caller else None
+        log.warning("login-failed", listener=self.name, client=speaker or "")
+        self._failures.note(speaker, self.loop.time())
 
     def _make_room(self, now: float) -> bool:
         """Close the session that has wasted most time, so that silence cannot lock everybody out."""

@@ -58,6 +58,15 @@ class SmtpLimits(Settings):
     idle_commands: int = Field(
         100, ge=1, description="Commands such as NOOP, RSET or EHLO between two messages; then 421."
     )
+    failed_logins: int = Field(
+        3, ge=1, description="Failed AUTH commands in one session of a submission listener; then 421."
+    )
+    failed_logins_per_address: int = Field(
+        30,
+        ge=1,
+        description="Failed AUTH commands from one address in ten minutes; then no more is tried for it until they "
+        "are over.",
+    )
     bad_commands: int = Field(20, ge=1, description="Commands that cannot be understood in one session; then 421.")
 
 
