@@ -79,6 +79,7 @@ class Seen(Value):
     seen: int = 0
     good: float = 0.0
     bad: float = 0.0
+    told: int = 0  # messages of which people said what they are: counted in good and bad
 
     def faded(self, now: float, half_life: float) -> tuple[float, float]:
         """Good and bad as they weigh now."""

@@ -20,12 +20,14 @@ from filterd.app.sockets import open_sockets
 from filterd.classifier import Model, load_shipped_or
 from filterd.config.load import load
 from filterd.config.model import Config
+from filterd.engine.loading import shipped_list
 from filterd.frontends.learner import Klass, LearnError
 from filterd.frontends.settings import Address
 from filterd.learning import Klass as Learnt
 from filterd.learning import LearningError, Request, Result
 from filterd.learning.learner import SiteLearner, open_learner
 from filterd.learning.link import Answer, ask_async, framed, path_of, read
+from filterd.learning.senders import SenderWords
 from filterd.store import Store, StoreError, Way
 from filterd.value import CodecError, pack, unpack
 
@@ -98,13 +100,18 @@ def _say(request: Request, result: Result) -> None:
     )
 
 
+def sender_words(config: Config, store: Store) -> SenderWords | None:
+    """Where what people say is remembered of senders; None where senders are not."""
+    return SenderWords(store, frozenset(shipped_list("freemail"))) if config.senders.remember else None
+
+
 async def work(config: Config, base: Model | None) -> None:
     """Learn until our stdin is closed. Raises LearningError, StoreError, OSError."""
     ended = asyncio.Event()
     on_orphaned(ended.set)
     store = Store.open(config.store, config.retention)
     try:
-        with open_learner(config.state, store, base, config.learn) as learner:
+        with open_learner(config.state, store, base, config.learn, sender_words(config, store)) as learner:
             path = path_of(config.state)
             (opened,) = open_sockets(Address(path=str(path)), {})
             os.chmod(path, 0o600)

@@ -51,7 +51,7 @@ class Memory:
         missing = [key for key, (until, _) in cached.items() if until < now]
         found: dict[str, Seen] = {}
         if missing:
-            found = await asyncio.to_thread(self._store.memory.look, missing)
+            found = await asyncio.to_thread(self._store.memory.look, missing, self._settings.half_life)
             if len(self._cache) > CACHED:
                 self._cache.clear()
             self._cache.update({key: (now + FRESH, found.get(key)) for key in missing if not key.startswith("t:")})

@@ -36,7 +36,8 @@ def asked(mail: Mail, hosts: Collection[str]) -> dict[str, tuple[str, ...] | tup
     keys = [EVERYTHING, *_author_keys(author, hosts)]
     if "@" in author:
         keys.append(f"w:{author}"[:MAX_KEY])
-    keys += _client_keys(mail.envelope, mail.origin)
+    if network := network_of(mail.origin.address):
+        keys += [f"n:{network}", triple(mail.envelope, mail.origin)]
     return {"memory": tuple(dict.fromkeys(keys)), "bands": bands(mail.message.text)}
 
 
@@ -57,17 +58,24 @@ def learnt(record: Record, hosts: Collection[str], *, triples: bool = False) -> 
         return list(_written_to(record.envelope)), []
     bad = _points(record) >= (record.thresholds.quarantine or 800)
     good = not bad and _points(record) < (record.thresholds.tag or 500) // 2 and (record.opinion.probability or 0) < 0.5
-    keys = [EVERYTHING, *_client_keys(record.envelope, record.origin)]
-    if not triples:
-        keys = [key for key in keys if not key.startswith("t:")]
-    boxes = parse_addresses(record.outline.from_).mailboxes
-    author = boxes[0].address.lower() if len(boxes) == 1 else ""
-    if vouched(record.auth, author):
-        keys += _author_keys(author, hosts)
+    keys = [EVERYTHING, *known_as(record, hosts)]
+    if triples and (key := triple(record.envelope, record.origin)):
+        keys.append(key)
     notes = [SenderNote(key, float(good), float(bad)) for key in keys]
     near = record.facts.near
     texts = [TextNote(near.bands, bad, record.id, record.outline.subject)] if near is not None else []
     return notes, texts
+
+
+def known_as(record: Record, hosts: Collection[str]) -> list[str]:
+    """The keys of the sender of a mail that came in: the author's only where his domain vouches for it."""
+    if record.error or record.envelope.direction is not Direction.INBOUND or record.envelope.user is not None:
+        return []
+    network = network_of(record.origin.address)
+    keys = [f"n:{network}"] if network else []
+    boxes = parse_addresses(record.outline.from_).mailboxes
+    author = boxes[0].address.lower() if len(boxes) == 1 else ""
+    return [*keys, *_author_keys(author, hosts)] if vouched(record.auth, author) else keys
 
 
 def triple(envelope: Envelope, origin: Origin) -> str:
@@ -101,12 +109,6 @@ def _author_keys(author: str, hosts: Collection[str]) -> Iterator[str]:
         yield f"a:{author}"[:MAX_KEY]
         if domain not in hosts:
             yield f"d:{domain}"
-
-
-def _client_keys(envelope: Envelope, origin: Origin) -> Iterator[str]:
-    if network := network_of(origin.address):
-        yield f"n:{network}"
-        yield triple(envelope, origin)
 
 
 def _written_to(envelope: Envelope) -> Iterator[SenderNote]:

@@ -22,6 +22,7 @@ COMMANDS = {
     "rules": "List, show, lint and test the rules.",
     "quarantine": "List, show, release and delete what was kept back.",
     "history": "Find, show and explain messages that passed.",
+    "campaigns": "Texts that came many times: list, show and forget them.",
     "learn": "Teach the site's own model: spam, ham or forget.",
     "train": "Make a version of the site's model from labelled mail, and use it if it is not worse.",
     "evaluate": "Measure the models on labelled mail.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import json
 import sys
@@ -117,18 +118,23 @@ def show(ids: IdsArgument, config: ConfigOption = None, as_json: JsonOption = Fa
 @app.command()
 def explain(ids: IdsArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Why: the decisions in words, and the findings that add up to the score."""
+    from filterd.app.remembered import remembered
     from filterd.app.report import as_json as reported
 
     settings, now = read_config(config), datetime.datetime.now(datetime.UTC)
     with opened(settings) as store:
-        found = [existing(store, id_) for id_ in ids]
+        found = [(record := existing(store, id_), remembered(store, record, settings, now)) for id_ in ids]
     if as_json:
-        print_array(reported("", record, settings.hostname, explain=True) for record in found)
+        print_array(
+            reported("", record, settings.hostname, explain=True) | {"senders": known} for record, known in found
+        )
         return
-    for record in found:
+    for record, known in found:
         envelope = record.envelope
         sys.stdout.write(f"{record.id}  {local(envelope.received_at)}  {printable(record.outline.subject)}\n")
         explanation(record)
+        for one in known:
+            sys.stdout.write(printable(f"remembered now: {one}") + "\n")
 
 
 def explanation(record: Record) -> None:

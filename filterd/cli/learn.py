@@ -68,13 +68,16 @@ def learning(config: Config) -> Iterator[Handle]:
 
 @contextlib.contextmanager
 def _own(config: Config) -> Iterator[Handle]:
+    from filterd.app.learning import sender_words
     from filterd.classifier import ModelError, load_shipped_or
     from filterd.learning.learner import open_learner
 
     try:
         with (
             opened(config) as store,
-            open_learner(config.state, store, load_shipped_or(config.model), config.learn) as learner,
+            open_learner(
+                config.state, store, load_shipped_or(config.model), config.learn, sender_words(config, store)
+            ) as learner,
         ):
             yield learner.handle
     except (LearningError, ModelError) as error:

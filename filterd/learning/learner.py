@@ -21,6 +21,7 @@ from filterd.classifier import Live, Model, ModelError
 from filterd.classifier.site import Example, SiteModel
 from filterd.learning.digest import digest_of, likeness
 from filterd.learning.review import EMPTY, Reviewing
+from filterd.learning.senders import SenderWords
 from filterd.learning.settings import LearningLimits
 from filterd.learning.versions import Versions
 from filterd.learning.words import Klass, LearningError, Request, Result
@@ -36,8 +37,10 @@ DAY = 86_400_000  # ms
 
 
 @contextlib.contextmanager
-def open_learner(state: Path, store: Store, base: Model | None, limits: LearningLimits) -> Iterator[SiteLearner]:
-    """The learner of this state folder; raises LearningError."""
+def open_learner(
+    state: Path, store: Store, base: Model | None, limits: LearningLimits, senders: SenderWords | None = None
+) -> Iterator[SiteLearner]:
+    """The learner of this state folder; raises LearningError. `senders`: where words about senders are remembered."""
     try:
         folder = Live.prepare(state)
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -52,7 +55,7 @@ def open_learner(state: Path, store: Store, base: Model | None, limits: Learning
             live = Live(folder, writable=True)
         except ModelError as error:
             raise LearningError(str(error)) from error
-        yield SiteLearner(store, base, live, Versions(state), limits)
+        yield SiteLearner(store, base, live, Versions(state), limits, senders)
     finally:
         os.close(descriptor)
 
@@ -61,13 +64,20 @@ class SiteLearner:
     """Learns, forgets, and takes over versions."""
 
     def __init__(
-        self, store: Store, base: Model | None, live: Live, versions: Versions, limits: LearningLimits
+        self,
+        store: Store,
+        base: Model | None,
+        live: Live,
+        versions: Versions,
+        limits: LearningLimits,
+        senders: SenderWords | None = None,
     ) -> None:
         self.store = store
         self.limits = limits
         self._base = base
         self._live = live
         self._versions = versions
+        self._senders = senders
         self.model = SiteModel(base_weight=limits.fixed_base)
         self._alike: Counter[int] = Counter()
         self._load()
@@ -75,8 +85,11 @@ class SiteLearner:
     def handle(self, request: Request) -> Result:
         """Do what is asked; raises LearningError, StoreError."""
         started = time.perf_counter()
+        result = self._handled(request)
+        if self._senders is not None:
+            self._senders.follow(request)
         return replace(
-            self._handled(request),
+            result,
             ham=self.model.ham,
             spam=self.model.spam,
             milliseconds=round((time.perf_counter() - started) * 1000, 3),

@@ -18,6 +18,7 @@ from filterd.store.settings import ClassRetention, Keep, RetentionSettings
 from filterd.store.words import (
     OPEN,
     AuditLine,
+    Campaign,
     Claim,
     ClassCount,
     Held,
@@ -48,6 +49,7 @@ __all__ = [
     "OPEN",
     "AccessEntry",
     "AuditLine",
+    "Campaign",
     "Claim",
     "ClassCount",
     "ClassRetention",

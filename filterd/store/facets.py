@@ -39,6 +39,7 @@ class Facet(enum.StrEnum):
     DIRECTION = "d"
     LISTENER = "l"
     CLASS = "k"
+    CAMPAIGN = "n"
 
 
 PRECISE = frozenset({Facet.SENDER, Facet.RECIPIENT, Facet.CLIENT, Facet.MESSAGE_ID, Facet.QUEUE_ID, Facet.RECORD})
@@ -79,6 +80,7 @@ def of_record(record: Record, decision: Decision | None) -> str:
             (Facet.QUEUE_ID, record.envelope.queue_id or ""),
             (Facet.ACTION, decision.action if decision else Action.ACCEPT),
             (Facet.REASON, decision.reason if decision else ""),
+            (Facet.CAMPAIGN, _campaign(record)),
         ]
     )
 
@@ -101,6 +103,12 @@ def address(address_kind: Facet, domain_kind: Facet, value: str) -> tuple[Facet,
     if "@" not in value:
         return domain_kind, value
     return (domain_kind, value[1:]) if value.startswith("@") else (address_kind, value)
+
+
+def _campaign(record: Record) -> str:
+    """The id of the first record that is known with nearly the same text; "" for too little text."""
+    near = record.facts.near
+    return (near.record or record.id) if near is not None and near.bands else ""
 
 
 def _of_recipients(recipients: Sequence[str]) -> Iterable[tuple[Facet, str]]:

@@ -100,6 +100,7 @@ _FACETS = {
     Facet.MODEL: "model",
     Facet.DIRECTION: "direction",
     Facet.LISTENER: "listener",
+    Facet.CAMPAIGN: "campaign",
 }
 
 

@@ -1,23 +1,27 @@
 """Memory: who wrote to us and how it went, and which texts came before. Blocks.
 
 `look` and `near` read; `note` writes what was learnt from some mails, in the caller's transaction. Good and bad fade:
-after one half-life they weigh half. Times in milliseconds since 1970, half-lives in seconds.
+after one half-life they weigh half. What people said is counted in: see `said`. A campaign is the texts that first came
+with one message. Times in milliseconds since 1970, half-lives in seconds.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
 from filterd.facts import Near, Seen, SenderNote, TextNote
 from filterd.store import rows
 from filterd.store.database import Database
-from filterd.store.memory_tables import senders, texts
+from filterd.store.memory_tables import said, senders, texts
+from filterd.store.said import MAX_KEY, band_key, spam_by_band, with_words
 from filterd.store.text import clean
+from filterd.store.words import Campaign
 
-MAX_KEY = 400
+HALF_LIFE = 30 * 86400.0  # seconds, unless the site says otherwise
 SUBJECT = 200
 
 
@@ -25,10 +29,10 @@ class Memory:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def look(self, keys: Sequence[str]) -> dict[str, Seen]:
+    def look(self, keys: Sequence[str], half_life: float = HALF_LIFE) -> dict[str, Seen]:
         """What is known of these keys; a key that was never seen is not in it."""
         with self._database.read() as connection:
-            return _look(connection, keys)
+            return with_words(connection, keys, _look(connection, keys), half_life)
 
     def known(self, limit: int) -> tuple[set[int], set[int]] | None:
         """The hashes of all sender keys, and all bands; None when they are more than `limit`."""
@@ -37,17 +41,18 @@ class Memory:
                            select(func.count()).select_from(texts).scalar_subquery())  # fmt: skip
             if self._database.dialect.shared or max(connection.execute(count).one()) > limit:
                 return None
-            keys = connection.execute(select(senders.c.key)).scalars()
+            keys = connection.execute(select(senders.c.key).union(select(said.c.key))).scalars()
             return {hash(key) for key in keys}, set(connection.execute(select(texts.c.band)).scalars())
 
     def near(self, bands: Sequence[int]) -> Near:
         """How often a text with any of these bands came before."""
         with self._database.read() as connection:
             found = connection.execute(select(texts).where(texts.c.band.in_(list(bands)))).all()
-        if not found:
-            return Near()
+            if not found:
+                return Near()
+            more = spam_by_band(connection, bands)
         most = max(found, key=lambda row: row.seen)
-        return Near(most.seen, max(row.bad for row in found), min(row.first for row in found) / 1000, most.record)
+        return Near(most.seen, _spam(found, more), min(row.first for row in found) / 1000, most.record)
 
     def note(
         self,
@@ -65,26 +70,25 @@ class Memory:
             self._note_texts(connection, written, now)
 
     def forget(self, key: str) -> bool:
-        """Forget a sender key, or a text by the id of its first message; whether there was one."""
+        """Forget a sender key, or a campaign by its id, and what was said of it; whether there was one."""
         with self._database.write() as connection:
-            gone = connection.execute(delete(senders).where(senders.c.key == key)).rowcount
-            return gone + connection.execute(delete(texts).where(texts.c.record == key)).rowcount > 0
+            own = connection.execute(select(texts.c.band).where(texts.c.record == key)).scalars()
+            gone = [key, *map(band_key, own)]
+            connection.execute(delete(said).where(said.c.key.in_(gone)))
+            went = connection.execute(delete(senders).where(senders.c.key == key)).rowcount
+            return went + connection.execute(delete(texts).where(texts.c.record == key)).rowcount > 0
 
-    def often(self, least: int = 5, limit: int = 50) -> list[tuple[Near, str]]:
-        """The texts that came most often, with the subject of the first: (Near, subject)."""
-        seen = func.max(texts.c.seen)
-        most = (
-            select(
-                texts.c.record, texts.c.subject, func.max(texts.c.seen), func.max(texts.c.bad), func.min(texts.c.first)
-            )
-            .where(texts.c.seen >= least)
-            .group_by(texts.c.record, texts.c.subject)
-            .order_by(seen.desc())
-            .limit(limit)
-        )
+    def campaigns(self, least: int = 5, limit: int = 50, *, id_: str = "") -> list[Campaign]:
+        """The texts that came at least so often, the most frequent first; or the one that first came with `id_`."""
+        times = func.max(texts.c.seen)
+        often = select(texts.c.record).group_by(texts.c.record).order_by(times.desc(), texts.c.record).limit(limit)
+        chosen = often.where(texts.c.record == id_) if id_ else often.having(times >= least)
         with self._database.read() as connection:
-            return [(Near(times, bad, first / 1000, record), subject)
-                    for record, subject, times, bad, first in connection.execute(most)]  # fmt: skip
+            of: dict[str, list[Any]] = {id_: [] for id_ in connection.execute(chosen).scalars()}
+            for row in connection.execute(select(texts).where(texts.c.record.in_(list(of)))):
+                of[row.record].append(row)
+            more = spam_by_band(connection, [row.band for bands in of.values() for row in bands])
+        return [_campaign(bands, more) for bands in of.values()]
 
     def _note_senders(self, connection: Connection, some: Sequence[SenderNote], half_life: float, now: int) -> None:
         known = _look(connection, {one.key for one in some})
@@ -131,6 +135,22 @@ class Memory:
             for band, one in sorted(first.items())
         ]  # fmt: skip
         connection.execute(insert.on_conflict_do_update(index_elements=["band"], set_=more), ordered)
+
+
+def _campaign(bands: Sequence[Any], more: Mapping[int, int]) -> Campaign:
+    return Campaign(
+        id=bands[0].record,
+        seen=max(row.seen for row in bands),
+        spam=_spam(bands, more),
+        subject=bands[0].subject,
+        first=rows.moment(min(row.first for row in bands)),
+        last=rows.moment(max(row.last for row in bands)),
+    )
+
+
+def _spam(bands: Sequence[Any], more: Mapping[int, int]) -> int:
+    """How often a text with these bands was spam, with what people said."""
+    return max([0, *(int(row.bad) + more.get(row.band, 0) for row in bands)])
 
 
 def _look(connection: Connection, keys: Iterable[str]) -> dict[str, Seen]:

@@ -1,4 +1,6 @@
-"""The tables of memory: who wrote to us, and which texts came before. Old rows go by themselves; see `retention`."""
+"""The tables of memory: who wrote to us, which texts came before, and what people said. Old rows go by themselves; see
+`retention`.
+"""
 
 from __future__ import annotations
 
@@ -30,5 +32,18 @@ texts = Table(
     _text("record"),  # the first message with it
     _text("subject"),
     Index("ix_texts_last", "last"),
+    sqlite_with_rowid=False,
+)
+
+said = Table(
+    "said",
+    metadata,
+    Column("key", Text, primary_key=True),  # as in senders; or `b:` and a band of the text
+    Column("digest", Text, primary_key=True),  # of the message, as labels know it
+    _number("spam"),  # what people say that it is
+    _number("counted"),  # what it had counted as by itself: 1 spam, -1 wanted, 0 neither
+    _number("time"),
+    Index("ix_said_digest", "digest"),
+    Index("ix_said_time", "time"),
     sqlite_with_rowid=False,
 )

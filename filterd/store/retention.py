@@ -16,7 +16,7 @@ from sqlalchemy import Column, ColumnElement, Connection, and_, delete, exists, 
 
 from filterd.store import rows
 from filterd.store.database import Database
-from filterd.store.memory_tables import senders, texts
+from filterd.store.memory_tables import said, senders, texts
 from filterd.store.schema import audit, bodies, delivered, items, marks, record_data, records, tallies
 from filterd.store.settings import RetentionSettings
 from filterd.store.suggestion_tables import suggestions
@@ -90,6 +90,7 @@ class _Expiry:
         yield "", self._kept_messages
         yield "", self._forgotten(senders.c.key, senders.c.last, self._settings.senders)
         yield "", self._forgotten(texts.c.band, texts.c.last, self._settings.texts)
+        yield "", self._forgotten(said.c.digest, said.c.time, self._settings.senders)
         yield "", self._forgotten(suggestions.c.key, suggestions.c.time, self._settings.suggestions)
         yield "", self._small_things
         yield "pages", lambda connection: (self._dialect.give_back(connection, PAGES), 0)

@@ -32,6 +32,7 @@ from filterd.store.people import People
 from filterd.store.puts import Body, Entry, Holding, Puts
 from filterd.store.quarantine import Quarantine
 from filterd.store.retention import DELETED_KEPT, Expired, expire
+from filterd.store.said import Said
 from filterd.store.saved import Saved
 from filterd.store.schema import delivered, items, marks, tallies
 from filterd.store.settings import Keep, RetentionSettings
@@ -59,6 +60,7 @@ class Store:
         self.access = Entries(database)
         self.saved = Saved(database)
         self.memory = Memory(database)
+        self.said = Said(database)
         self.labels = Labels(database)
         self.suggestions = Suggestions(database)
         self._database = database

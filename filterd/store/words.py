@@ -89,6 +89,17 @@ class QuarantineItem(Value, kw_only=True):
     recipient_parameters: tuple[str, ...] = ()
 
 
+class Campaign(Value):
+    """Nearly the same text, that came several times."""
+
+    id: str  # of the record that it first came with
+    seen: int
+    spam: int  # how many of them were
+    subject: str  # of the first
+    first: datetime.datetime
+    last: datetime.datetime
+
+
 class HistoryRow(Value, kw_only=True):
     """One message as the history lists it; `History.show` has all of it."""
 
@@ -149,6 +160,7 @@ class HistoryFilter(Value, kw_only=True):
     client: str = ""
     direction: str = ""
     listener: str = ""
+    campaign: str = ""  # with nearly the text that first came with this record
     text: str = ""
     mine: tuple[str, ...] = ()  # to one of these addresses, or domains with their @; () is everybody's
     since: datetime.datetime | None = None

@@ -36,7 +36,7 @@ def test_serve_remembers_senders_and_texts(tmp_path: Path) -> None:
                 send("203.0.113.9", f"s{n}@spam.example", "bob@example.org", f"Dear {n},\r\n{TEXT}")
             store = Store.open(service.state)
             try:
-                service.until(lambda: any(near.bad >= 3 for near, _ in store.memory.often(3)), "the texts")
+                service.until(lambda: any(one.spam >= 3 for one in store.memory.campaigns(3)), "the texts")
                 assert "TEXT_SEEN_AS_SPAM" in send("192.0.2.77", "x@other.example", "bob@example.org", f"Hi,\r\n{TEXT}")
                 send("198.51.100.4", "bob@example.org", "ann@partner.example", "Hello Ann, how are you?")
                 service.until(lambda: bool(store.memory.look(["w:ann@partner.example"])), "the recipient")

@@ -82,7 +82,9 @@ def test_texts_are_counted_shown_and_forgotten(store: Store) -> None:
         asyncio.run(store.remember([], [TextNote((10, 11 + n), n > 2, f"r{n}", "Buy")], DAY))
     near = store.memory.near([10, 99])
     assert (near.seen, near.bad, near.record) == (6, 3, "r0")
-    assert [subject for _, subject in store.memory.often()] == ["Buy"]
+    assert [(one.id, one.seen, one.spam, one.subject) for one in store.memory.campaigns()] == [("r0", 6, 3, "Buy")]
+    assert store.memory.campaigns(7) == []
+    assert store.memory.campaigns(id_="r0")[0].first <= store.memory.campaigns(id_="r0")[0].last
     assert store.memory.forget("r0")
     assert store.memory.near([10]) == Near()
 
