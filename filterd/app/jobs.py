@@ -22,6 +22,7 @@ from filterd.app.logs import set_up
 from filterd.app.state import StateError, prepare
 from filterd.config.load import load
 from filterd.config.model import Config
+from filterd.frontends.web.digest import AT_ONCE
 from filterd.release import retry
 from filterd.store import Store, StoreError
 
@@ -60,14 +61,24 @@ async def release(store: Store, config: Config) -> None:
         await hops.aclose()
 
 
-async def digest(store: Store, config: Config) -> None:
+async def digest(store: Store, config: Config, only: str | None = None) -> None:
     """Tell people what is held for them, those who asked to be told."""
     if config.web.url is not None:
-        async for sent in send_due(store, config):
+        async for sent in send_due(store, config, only=only):
             log.info("digest", person=sent.person, to=sent.recipient, items=sent.items, said=sent.reply)
 
 
-JOBS = (Job("expire", 600.0, expire), Job("release", 15.0, release), Job("digest", 300.0, digest))
+async def digest_at_once(store: Store, config: Config) -> None:
+    """The same, for those who want to know as soon as there is something."""
+    await digest(store, config, AT_ONCE)
+
+
+JOBS = (
+    Job("expire", 600.0, expire),
+    Job("release", 15.0, release),
+    Job("digest", 300.0, digest),
+    Job("digest-at-once", 20.0, digest_at_once),
+)
 
 
 async def work(config: Config, jobs: tuple[Job, ...] = JOBS) -> None:

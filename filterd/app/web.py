@@ -20,6 +20,7 @@ import structlog
 import uvicorn
 
 from filterd.app.children import on_orphaned
+from filterd.app.digests import send, sender_of
 from filterd.app.hops import Hops, release_url
 from filterd.app.logs import set_up
 from filterd.app.state import prepare
@@ -27,7 +28,7 @@ from filterd.config.load import load
 from filterd.config.model import Config
 from filterd.engine.loading import shipped_list
 from filterd.frontends.web import Site, create_app
-from filterd.frontends.web.site import Learn
+from filterd.frontends.web.site import Learn, Letter, Send
 from filterd.learning import Request, Result
 from filterd.learning.link import ask
 from filterd.release import retry
@@ -53,6 +54,7 @@ async def work(config: Config, sockets: list[socket.socket]) -> None:
     hops = Hops()
     url = config.web.url or ""
     secure = config.tls.certificate is not None or url.startswith("https:")
+    loop = asyncio.get_running_loop()
     site = Site(
         store=store,
         secret=secret,
@@ -60,6 +62,8 @@ async def work(config: Config, sockets: list[socket.socket]) -> None:
         hostname=config.hostname,
         secure=secure,
         learn=learner(config.state),
+        sender=sender_of(config),
+        send=poster(config, hops, loop),
         shared=frozenset((*shipped_list("freemail"), *shipped_list("freehosts"))),
     )
     server = _Server(
@@ -98,6 +102,22 @@ def learner(state: Path) -> Learn:
         return Result(refused=True, why="learning is not available now") if result is None else result
 
     return learn
+
+
+def poster(config: Config, hops: Hops, loop: asyncio.AbstractEventLoop) -> Send | None:
+    """Sends our own mail where released mail goes, in its own time; None when nothing says where that is."""
+    url = release_url(config)
+    if url is None:
+        return None
+
+    async def post(letter: Letter) -> None:
+        reply = await send(hops.give(config, url), letter)
+        log.info("letter", to=letter.recipient, said=reply)
+
+    def later(letter: Letter) -> None:
+        asyncio.run_coroutine_threadsafe(post(letter), loop)
+
+    return later
 
 
 async def _release(config: Config, store: Store, hops: Hops, secret: bytes) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import Table, select
+from sqlalchemy import select
 
 from filterd.record import Record
 from filterd.store import rows
 from filterd.store.database import Database
 from filterd.store.facets import Facet, address
+from filterd.store.fields import within
 from filterd.store.schema import bodies, record_data, records
-from filterd.store.search import BUDGET, Ask, Page, asked, only, page
-from filterd.store.words import HistoryFilter, HistoryRow, QuarantineFilter, StoreError
+from filterd.store.search import BUDGET, Ask, Page, asked, page
+from filterd.store.words import HistoryFilter, HistoryRow, StoreError
 from filterd.value import CodecError
 
 NOTHING = HistoryFilter()
@@ -86,7 +87,8 @@ class History:
             pairs.append(address(Facet.RECIPIENT, Facet.RECIPIENT_DOMAIN, wanted.recipient))
         if wanted.sender:
             pairs.append(address(Facet.SENDER, Facet.SENDER_DOMAIN, wanted.sender))
-        return asked(self._database.dialect, records, pairs, wanted.text, within(records, wanted), wanted.mine)
+        dialect = self._database.dialect
+        return asked(dialect, records, pairs, wanted.text, within(dialect, records, wanted), wanted.mine)
 
 
 _FACETS = {
@@ -102,9 +104,3 @@ _FACETS = {
     Facet.LISTENER: "listener",
     Facet.CAMPAIGN: "campaign",
 }
-
-
-def within(of: Table, wanted: HistoryFilter | QuarantineFilter) -> list[Ask]:
-    """What `since` and `until` ask."""
-    asks = [only(of.c.time >= rows.milliseconds(wanted.since))] if wanted.since else []
-    return asks + ([only(of.c.time < rows.milliseconds(wanted.until))] if wanted.until else [])

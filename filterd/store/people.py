@@ -33,7 +33,7 @@ class People:
         if not name or len(name) > NAME or not name.isprintable():
             raise StoreError("a name has 1 to 200 printable characters")
         values = {"name": name, "role": person.role.value, "password": password}
-        values |= {"language": person.language, "digest": person.digest}
+        values |= {"language": person.language, "digest": person.digest, "source": person.source}
         try:
             with self._database.write() as connection:
                 connection.execute(insert(people).values(**values, created=rows.now(), digested=rows.now()))
@@ -41,6 +41,19 @@ class People:
                 note(connection, by, "user-added", [""], f"{name} {person.role}")
         except IntegrityError as error:
             raise StoreError(f"there is already a user {name}") from error
+
+    def mirror(self, person: Person) -> Person | None:
+        """The account of somebody whom a directory vouches for, as it says now; None: the name is one of our own."""
+        known, name = self.get(person.name), fold(person.name)
+        if known is not None and known.source != person.source:
+            return None
+        if known is None:
+            self.add(person, by=person.source)
+        elif known.role is not person.role:
+            self.change(name, person.source, role=person.role.value)
+        if known is not None and set(known.addresses) != set(person.addresses):
+            self.give(name, person.addresses, person.source)
+        return self.get(name)
 
     def change(self, name: str, by: str = "", **values: str) -> bool:
         """Set `role`, `password`, `language` or `digest`; a new password ends all sessions. False: nobody."""
@@ -208,6 +221,7 @@ def _person(connection: Connection, name: str) -> Person | None:
         language=row.language,
         digest=row.digest,
         has_password=bool(row.password),
+        source=row.source,
     )
 
 

@@ -24,7 +24,7 @@ from filterd.store import rows
 from filterd.store.audit import note
 from filterd.store.database import Database
 from filterd.store.facets import Facet, address
-from filterd.store.history import within
+from filterd.store.fields import within
 from filterd.store.schema import bodies, items
 from filterd.store.search import BUDGET, Ask, Page, asked, only, own, page
 from filterd.store.text import clean
@@ -199,8 +199,9 @@ class Quarantine:
             pairs.append(address(Facet.RECIPIENT, Facet.RECIPIENT_DOMAIN, wanted.recipient))
         if wanted.sender:
             pairs.append(address(Facet.SENDER, Facet.SENDER_DOMAIN, wanted.sender))
-        rest = _states(wanted) + within(items, wanted)
-        return asked(self._database.dialect, items, pairs, wanted.text, rest, wanted.mine)
+        dialect = self._database.dialect
+        rest = within(dialect, items, wanted) + _states(wanted)
+        return asked(dialect, items, pairs, wanted.text, rest, wanted.mine)
 
 
 _FACETS = {
@@ -209,12 +210,13 @@ _FACETS = {
     Facet.FINDING: "finding",
     Facet.RULESET: "ruleset",
     Facet.MODEL: "model",
+    Facet.CLIENT: "client",
 }
 
 
 def _states(wanted: QuarantineFilter) -> list[Ask]:
     states = set(wanted.states)
-    asks = []
+    asks = [only(items.c.reason == wanted.reason)] if wanted.reason else []
     opened = {1 if state in OPEN else 0 for state in states}
     same = [(items.c.open, opened.pop())] if len(opened) == 1 else []
     if wanted.klass and same:

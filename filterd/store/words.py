@@ -127,7 +127,8 @@ class QuarantineFilter(Value, kw_only=True):
     """Which items. A field at its default does not ask; the others must all hold.
 
     `sender` and `recipient` are an address, or a domain with or without its @. `text` is part of the subject,
-    the From header, an address or the message id, upper and lower case alike.
+    the From header, an address or the message id, upper and lower case alike; `author` and `subject` are part of these
+    headers. `score` and `size` are the least and the most, with None for no bound.
     """
 
     states: tuple[ItemState, ...] = OPEN
@@ -139,6 +140,12 @@ class QuarantineFilter(Value, kw_only=True):
     recipient: str = ""
     message_id: str = ""
     record: str = ""
+    client: str = ""
+    reason: str = ""
+    author: str = ""
+    subject: str = ""
+    score: tuple[float | None, float | None] = (None, None)
+    size: tuple[int | None, int | None] = (None, None)
     text: str = ""
     mine: tuple[str, ...] = ()  # to one of these addresses, or domains with their @; () is everybody's
     since: datetime.datetime | None = None
@@ -161,6 +168,10 @@ class HistoryFilter(Value, kw_only=True):
     direction: str = ""
     listener: str = ""
     campaign: str = ""  # with nearly the text that first came with this record
+    author: str = ""
+    subject: str = ""
+    score: tuple[float | None, float | None] = (None, None)
+    size: tuple[int | None, int | None] = (None, None)
     text: str = ""
     mine: tuple[str, ...] = ()  # to one of these addresses, or domains with their @; () is everybody's
     since: datetime.datetime | None = None
@@ -216,6 +227,7 @@ class Person(Value, kw_only=True):
     language: str = ""
     digest: str = ""
     has_password: bool = False
+    source: str = ""  # "" is an account of ours, "ldap" one that a directory vouches for
 
 
 class Token(Value, kw_only=True):

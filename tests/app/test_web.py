@@ -109,7 +109,7 @@ def test_accounts_by_command(tmp_path: Path) -> None:
         (["add", "bob", "--address", "a@b.example"], "short\n", "at least 10 characters"),
         (["add", "bob"], "a good long password\n", "needs --address"),
         (["add", "bob", "--role", "king"], "", "is not one of user, manager, auditor, admin"),
-        (["add", "bob", "--role", "admin", "--digest", "often"], "", "is not one of hourly, daily, weekly, never"),
+        (["add", "bob", "--role", "admin", "--digest", "often"], "", "is not one of at once, hourly, daily, weekly, never"),
         (["remove", "bob"], "", "there is no user bob"),
         (["passwd", "bob"], "x\n", "there is no user bob"),
     ):

@@ -23,6 +23,7 @@ from filterd.frontends.web.pages import (
     overview,
     quarantine,
     review,
+    saved,
     senders,
 )
 from filterd.frontends.web.site import Site
@@ -57,6 +58,7 @@ def create_app(site: Site) -> ASGIApp:
         Route("/static/{name}", static, methods=GET),
         at("/login", login.show, open_=True),
         at("/login", login.enter, POST, open_=True),
+        at("/login/link", login.ask_for_link, POST, open_=True),
         at("/link/{secret}", login.show_link, open_=True),
         at("/link/{secret}", login.enter_by_link, POST, open_=True),
         at("/logout", login.leave, POST),
@@ -75,6 +77,7 @@ def create_app(site: Site) -> ASGIApp:
         at("/review", review.show),
         at("/review", review.act, POST),
         at("/review/{id}", review.message),
+        at("/saved", saved.change, POST),
         at("/overview", overview.show),
         at("/audit", audit.show),
         at("/account", account.show),

@@ -8,19 +8,17 @@ good for nothing else, and it lets nobody in.
 from __future__ import annotations
 
 import datetime
-import email.policy
 import re
 from collections.abc import Sequence
-from email.message import EmailMessage
-from email.utils import format_datetime, make_msgid
 
 from filterd.frontends.web.language import choose
-from filterd.frontends.web.site import Site
-from filterd.frontends.web.view import environment
-from filterd.store import Person, QuarantineFilter, QuarantineItem, Store
-from filterd.value import Value
+from filterd.frontends.web.letters import letter
+from filterd.frontends.web.site import Letter, Site
+from filterd.store import Person, QuarantineFilter, QuarantineItem
+from filterd.value import Value, replace
 
-EVERY = {"hourly": 3600.0, "daily": 86_400.0, "weekly": 7 * 86_400.0}
+AT_ONCE = "at once"
+EVERY = {AT_ONCE: 0.0, "hourly": 3600.0, "daily": 86_400.0, "weekly": 7 * 86_400.0}
 GOOD_FOR = 14 * 86_400_000  # ms that a link lives
 LISTED = 100  # items of one mail; a link leads to the rest
 _LINK = re.compile(r"([iu])\.([0-9A-Za-z~-]{1,400})\.(\d{1,14})\.(\d{1,14})\.(\d{1,14})\.([0-9a-f]{32})", re.ASCII)
@@ -35,14 +33,6 @@ class Link(Value):
     until: int = 0
 
 
-class Letter(Value):
-    """A digest that is ready to go."""
-
-    recipient: str
-    content: bytes
-    items: int
-
-
 def due(person: Person, digested: int, now: int) -> bool:
     """Is it time for this person's next digest? Times in ms."""
     return person.digest in EVERY and now - digested >= EVERY[person.digest] * 1000 and bool(mailbox(person))
@@ -53,11 +43,11 @@ def mailbox(person: Person) -> str:
     return next((one for one in person.addresses if not one.startswith("@")), "")
 
 
-def compose(site: Site, store: Store, person: Person, since: int, now: int, sender: str) -> Letter | None:
+def compose(site: Site, person: Person, since: int, now: int) -> Letter | None:
     """What was held for this person in [since, now); None when that is nothing."""
     mine = tuple(one for one in person.addresses if not one.startswith("@"))
     wanted = QuarantineFilter(mine=mine, since=_moment(since), until=_moment(now))
-    items = store.quarantine.find(wanted, LISTED, budget=None).rows
+    items = site.store.quarantine.find(wanted, LISTED, budget=None).rows
     if not items:
         return None
     say, expires = choose(person.language, ""), now + GOOD_FOR
@@ -72,18 +62,13 @@ def compose(site: Site, store: Store, person: Person, since: int, now: int, send
         "stop": f"{base}/unsubscribe/{stop_link(site, person)}",
         "more": len(items) == LISTED,
     }
-    letter = EmailMessage(policy=email.policy.SMTP.clone(max_line_length=900))  # no link is folded
-    letter["From"] = f"filterd <{sender}>"
-    letter["To"] = mailbox(person)
-    letter["Subject"] = say.count("%(n)s message is held for you", "%(n)s messages are held for you", len(items))
-    letter["Date"] = format_datetime(_moment(now))
-    letter["Message-ID"] = make_msgid(domain=site.hostname)
-    letter["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5
-    letter["List-Unsubscribe"] = f"<{values['stop']}>"
-    letter["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058 section 3.1
-    letter.set_content(environment().get_template("digest.txt").render(values))
-    letter.add_alternative(environment().get_template("digest_mail.html").render(values), subtype="html")
-    return Letter(mailbox(person), letter.as_bytes(), len(items))
+    subject = say.count("%(n)s message is held for you", "%(n)s messages are held for you", len(items))
+    unsubscribe = {
+        "List-Unsubscribe": f"<{values['stop']}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",  # RFC 8058 section 3.1
+    }
+    made = letter(site, mailbox(person), subject, _moment(now), "digest", values, unsubscribe)
+    return replace(made, items=len(items))
 
 
 def item_link(site: Site, item: QuarantineItem, expires: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
+from filterd.frontends.web.directory import LdapSettings
 from filterd.settings import Duration, Settings
 from filterd.store import QuarantineClass, Role
 
@@ -29,6 +30,13 @@ class WebSettings(Settings):
         (Role.USER, Role.MANAGER, Role.ADMIN),
         description="Who may teach the site's model by the buttons Spam and Not spam; see docs/learning.md on limits.",
     )
+
+    login_links: bool = Field(
+        True,
+        description="Whoever gives their address on the login page is mailed a link that lets them in once. It needs "
+        "`url`. Administrators get none.",
+    )
+    ldap: LdapSettings | None = Field(None, description="A directory whose people may log in.")
 
     @field_validator("url")
     @classmethod

@@ -6,13 +6,25 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from filterd.frontends.web.attempts import Attempts
+from filterd.frontends.web.directory import Directory
 from filterd.frontends.web.settings import WebSettings
 from filterd.learning import Request, Result
 from filterd.store import Store
+from filterd.value import Value
 
 Learn = Callable[[Request], Result]  # blocks; raises LearningError
+Send = Callable[["Letter"], None]  # sees to it that the letter goes; returns at once
+
+
+class Letter(Value):
+    """A mail of ours that is ready to go."""
+
+    recipient: str
+    content: bytes
+    items: int = 0  # that it tells of
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,19 @@ class Site:
     secure: bool = False
     learn: Learn | None = None
     shared: frozenset[str] = frozenset()  # domains where strangers have addresses beside each other
+    sender: str = "postmaster@localhost"  # of our own mail
+    send: Send | None = None
     attempts: Attempts = field(default_factory=Attempts)
+    asked: Attempts = field(default_factory=Attempts)  # for links
+
+    @cached_property
+    def directory(self) -> Directory | None:
+        return Directory(self.settings.ldap) if self.settings.ldap else None
+
+    @property
+    def mails_links(self) -> bool:
+        """Is whoever gives their address mailed a link?"""
+        return self.send is not None and self.settings.login_links and self.settings.url is not None
 
     @property
     def cookie(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import email
 import email.policy
 import re
@@ -25,7 +26,7 @@ def now() -> int:
 def letter_for(site: Site, store: Store, name: str = "ann") -> EmailMessage:
     person = store.people.get(name)
     assert person is not None
-    made = digest.compose(site, store, person, 0, now() + 1000, "postmaster@example.org")
+    made = digest.compose(dataclasses.replace(site, sender="postmaster@example.org"), person, 0, now() + 1000)
     assert made is not None
     found = email.message_from_bytes(made.content, policy=email.policy.default)
     assert isinstance(found, EmailMessage)

@@ -34,7 +34,7 @@ def texts() -> set[str]:
         said = path.read_text()
         for pattern in (rf"\bcount\(\s*{TEXT}", rf"\b(?:_|say)\(\s*{TEXT}", r"\b_\('((?:[^'\\]|\\.)*)'",
                         rf"(?:Refused|Unfit)\({TEXT}", rf"_error\(visit, \d+, {TEXT}",
-                        rf"status=404, text={TEXT}"):  # fmt: skip
+                        rf"status=404, text={TEXT}", rf"^SENT = ({TEXT})"):  # fmt: skip
             found |= set(re.findall(pattern, said))
     return {str(one) for one in found}
 

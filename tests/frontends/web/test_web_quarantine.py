@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import html
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -155,12 +157,17 @@ def test_search(site: Site, store: Store) -> None:
         "watches": {watch}, "from:pills.example": {pills}, "found:WATCHES": {watch},
         "to:ann@example.org": {pills, watch},
         "since:1h": {pills, watch}, "until:1h": set(), "class:virus": set(), '"Fine watches"': {watch},
-        "to:@elsewhere.example": set(), "state:any": {pills, watch},
+        "to:@elsewhere.example": set(), "state:any": {pills, watch}, "author:crook": {pills, watch},
+        "subject:fine": {watch},
+        "author:fine": set(), "score:>6.5": set(), "score:>=6": {pills}, "score:3..6.00": {pills, watch},
+        "score:<5": {watch}, "size:>1kB": set(), "size:<1kB": {pills, watch}, "client:192.0.2.7": {pills, watch},
+        "reason:spam-score": {pills, watch}, "reason:x": set(), "ruleset:r1": {pills, watch}, "model:zzz": set(),
     }.items():  # fmt: skip
-        mo.get(f"/quarantine?q={typed}")
+        mo.get(f"/quarantine?q={quote(typed)}")
         assert listed(mo) == found, typed
     assert "Not understood: class:nonsense" in mo.get("/quarantine?q=class:nonsense").text
-    assert "Not understood: since:yesterday" in mo.get("/quarantine?q=since:yesterday").text
+    for wrong in ("since:yesterday", "score:high", "score:nan", "score:>1e400", "size:-5", "size:9999999TB"):
+        assert f"Not understood: {html.escape(wrong)}" in mo.get(f"/quarantine?q={quote(wrong)}").text, wrong
 
 
 def test_pages(site: Site, store: Store) -> None:
@@ -280,3 +287,30 @@ def test_what_waits_for_a_reviewer_is_said(store: Store) -> None:
         ann.get("/quarantine")
         ann.post("/quarantine/act", act="spam", id=id_)
         assert "It is learnt when a reviewer agrees." in ann.page
+
+
+def test_searches_with_a_name(site: Site, store: Store) -> None:
+    ann, mo = visitor(site, "ann"), visitor(site, "mo")
+    assert 'name="title"' not in ann.get("/quarantine").text
+    assert 'name="title"' in ann.get("/quarantine?q=pills").text
+    ann.post("/saved", act="save", room="quarantine", title=" The <b>pills</b> ", q="from:pills.example since:7d")
+    assert "&lt;b&gt;pills" in ann.page
+    assert ann.page.count("/quarantine?q=from%3Apills.example+since%3A7d") == 1
+    ann.post("/saved", act="save", room="history", title="mine", q="action:reject")
+    assert "action%3Areject" in ann.get("/history").text
+    assert "action%3Areject" not in ann.get("/quarantine").text
+    assert "pills" not in mo.get("/quarantine").text
+    mo.post("/saved", act="remove", room="quarantine", title="The <b>pills</b>")
+    assert len(store.saved.find("ann", "quarantine")) == 1
+    ann.get("/quarantine")
+    ann.post("/saved", act="remove", room="quarantine", title="The <b>pills</b>")
+    assert store.saved.find("ann", "quarantine") == []
+    for form in ({"room": "elsewhere", "title": "x", "q": "x"}, {"room": "history", "title": " ", "q": "x"},
+                 {"room": "history", "title": "x", "q": " "}):  # fmt: skip
+        ann.get("/account")
+        assert ann.post("/saved", act="save", **form).status_code == 404
+    for number in range(31):
+        ann.get("/history")
+        answer = ann.post("/saved", act="save", room="history", title=f"t{number}", q="x")
+    assert answer.status_code == 400
+    assert "remove one" in answer.text

@@ -7,10 +7,11 @@ import secrets
 from starlette.responses import Response
 
 from filterd.frontends.web import passwords
+from filterd.frontends.web.digest import EVERY
 from filterd.frontends.web.language import LANGUAGES, choose
 from filterd.frontends.web.visit import THEMES, NotFound, Visit, own_path
 
-DIGESTS = ("", "hourly", "daily", "weekly")
+DIGESTS = ("", *EVERY)
 SCOPES = ("read", "release", "delete", "history")
 YEAR = 365 * 86_400.0
 

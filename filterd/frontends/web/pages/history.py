@@ -12,6 +12,7 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 
 from filterd.frontends.web import query, rights
+from filterd.frontends.web.pages.saved import searches
 from filterd.frontends.web.view import decisive, threshold
 from filterd.frontends.web.visit import NotFound, Visit
 from filterd.store import HistoryRow
@@ -44,6 +45,7 @@ def show(visit: Visit) -> Response:
         rows=[seen(visit, row) for row in found],
         q=typed,
         wrong=wrong,
+        saved=searches(visit, "history"),
         older=f"/history?{urlencode({'q': typed, 'before': found.next})}" if found.next else "",
         first=start is None,
     )

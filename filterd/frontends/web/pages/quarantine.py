@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from starlette.responses import RedirectResponse, Response
 
 from filterd.frontends.web import query, rights
+from filterd.frontends.web.pages.saved import searches
 from filterd.frontends.web.view import reasons
 from filterd.frontends.web.visit import NotFound, Visit
 from filterd.store import QuarantineClass, QuarantineItem
@@ -34,6 +35,7 @@ def show(visit: Visit) -> Response:
         q=typed,
         wrong=wrong,
         classes=list(QuarantineClass),
+        saved=searches(visit, "quarantine"),
         older=f"/quarantine?{urlencode({'q': typed, 'before': found.next})}" if found.next else "",
         first=not visit.asked("before"),
         here=_here(visit),
