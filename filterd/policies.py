@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from filterd.access import AccessList
 from filterd.decision import Action, Tagging, Thresholds
@@ -124,7 +124,7 @@ def _comparable(recipient: Recipient) -> str:
     return f"{local}{at}{to_ascii(domain) or domain}"
 
 
-Pattern = Annotated[str, Field(min_length=1)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
 class PolicySettings(Settings):
@@ -159,11 +159,6 @@ class PolicySettings(Settings):
     foreign: float = Field(3.0, ge=0, le=100, description="What mail in none of `languages` is worth.")
     tagging: TaggingSettings | None = Field(None, description="As `tagging` at the top level; null: the same.")
     enforce: bool | None = Field(None, description="false: score, record and add headers, but deliver everything.")
-
-    @field_validator("recipients", "domains")
-    @classmethod
-    def _patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(_pattern, patterns))
 
     @field_validator("domains")
     @classmethod
@@ -258,8 +253,3 @@ def is_listener(wanted: str, name: str) -> bool:
     """Is that the listener of this name, such as `smtp 127.0.0.1:10025`? By its address, its protocol, or both."""
     protocol, _, address = name.partition(" ")
     return wanted in (name, protocol, address)
-
-
-def check_groups(groups: Groups) -> Groups:
-    """The groups in comparable form; raises ValueError."""
-    return {name: tuple(map(_pattern, members)) for name, members in groups.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import sys
 from typing import Annotated, Any
@@ -18,10 +19,21 @@ app = typer.Typer()
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Read the configuration; every problem goes to stderr with its file and line, and the exit code is 2."""
+    """Read the configuration and its rules; each problem goes to stderr with file and line, and the exit code is 2.
+
+    What is only doubtful, such as an entry of `access` that can never matter, goes there too, with exit code 0.
+    """
+    from filterd.config.preflight import doubtful, refused
+
     path = find_config(config)
-    load(path)
-    sys.stdout.write(f"{path or 'the embedded defaults'}: good\n")
+    loaded = load(path)
+    if problems := refused(loaded):
+        raise Fail("\n".join(map(str, problems)))
+    doubts = doubtful(loaded, datetime.datetime.now(datetime.UTC).date())
+    for doubt in doubts:
+        sys.stderr.write(printable(str(doubt)) + "\n")
+    but = f", but for {len(doubts)} doubt{'s' if len(doubts) > 1 else ''}" if doubts else ""
+    sys.stdout.write(f"{path or 'the embedded defaults'}: good{but}\n")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import typer
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, print_table, read_config
 from filterd.cli.replaying import replay
 from filterd.cli.tuning import tune
+from filterd.config import find_config, load
+from filterd.config.preflight import doubtful, refused
 from filterd.engine.loading import builtin_symbols
 from filterd.findings import Symbol
 from filterd.printable import printable
@@ -54,9 +57,16 @@ def _ruleset(config: Path | None, paths: list[Path] | None = None) -> Ruleset:
 
 @app.command()
 def lint(paths: PathsArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Find what is wrong or doubtful, each with file and line; exit code 2 when anything is."""
+    """Find what is wrong or doubtful, each with file and line; exit code 2 when anything is.
+
+    Without PATH, in the access list and the policies of the configuration as well.
+    """
     settings, tag = _settings(config, paths)
     problems = find_problems(settings, _declared(config), tag)
+    if not paths:
+        loaded = load(find_config(config))
+        problems += [] if problems else refused(loaded)
+        problems += doubtful(loaded, datetime.datetime.now(datetime.UTC).date())
     if as_json:
         print_json([_problem(problem) for problem in problems])
         raise typer.Exit(2 if problems else 0)

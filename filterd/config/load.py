@@ -35,10 +35,28 @@ class Loaded:
     hash: str
 
     def where(self, key: Key) -> str:
-        """`file:line` of the value of `key`, or "default"."""
-        if self.document is None or key not in self.document.lines:
+        """`file:line` of the value of `key`, in the file that a setting names where it names one, or "default"."""
+        document = self.document
+        if document is None:
             return "default"
-        return f"{self.document.file}:{self.document.lines[key]}"
+        given, value = _given(document, key)
+        if isinstance(value, dict) and given != key:
+            return "default"  # the mapping around it is there, and it is not
+        if given == ("access",) and isinstance(value, str) and len(key) == 2 and isinstance(key[1], int):
+            return f"{value}:{key[1] + 1}"
+        if given == ("domains",) and isinstance(value, str):
+            return str(Path(document.file).parent / value)
+        return f"{document.file}:{document.line(given)}"
+
+
+def _given(document: Document, key: Key) -> tuple[Key, Any]:
+    """The longest part of `key` that the file has, and what stands there."""
+    value = document.data
+    for depth, step in enumerate(key):
+        if key[: depth + 1] not in document.lines or isinstance(value, str):
+            return key[:depth], value
+        value = value[step]
+    return key, value
 
 
 def find_config(given: Path | None) -> Path | None:

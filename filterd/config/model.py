@@ -27,14 +27,7 @@ from filterd.frontends.web.settings import WebSettings
 from filterd.learning.settings import LearningLimits
 from filterd.mail.domains import to_ascii
 from filterd.net import DnsSettings
-from filterd.policies import (
-    Groups,
-    Policies,
-    PolicySettings,
-    TaggingSettings,
-    ThresholdSettings,
-    check_groups,
-)
+from filterd.policies import Groups, Policies, PolicySettings, TaggingSettings, ThresholdSettings
 from filterd.relay.settings import RelaySettings
 from filterd.ruleset.settings import RulesSettings
 from filterd.settings import Duration, NetworkField, Networks, Settings
@@ -122,6 +115,13 @@ class Limits(SmtpLimits, WorkLimits):
     """Bounds on what clients and messages may cost."""
 
 
+def _entry(line: str) -> str:
+    """A line of the access list, if it is one; raises ValueError."""
+    if line.partition("#")[0].strip():
+        parse_entry(line)
+    return line
+
+
 def _lines(value: Any) -> Any:
     """The lines of a file for its name."""
     if not isinstance(value, str):
@@ -136,8 +136,7 @@ def _lines(value: Any) -> Any:
         raise ValueError(f"{path} cannot be read: {why}") from error
     for number, line in enumerate(lines, 1):
         try:
-            if line.partition("#")[0].strip():
-                parse_entry(line)
+            _entry(line)
         except ValueError as error:
             raise ValueError(f"{path}:{number}: {error}") from error
     return lines
@@ -183,7 +182,7 @@ class Config(Settings):
         True, description="false: score and record as it would have been, add headers, deliver everything."
     )
     tagging: TaggingSettings = Field(TaggingSettings(), description="What tagged mail gets beside X-Spam-Flag.")
-    groups: Annotated[Groups, AfterValidator(check_groups)] = Field(
+    groups: Groups = Field(
         {},
         description="Named sets of recipients for policies: addresses and domains, where `*` and `?` are as in file "
         "names. `board: [ann@example.org, board.example.org]`.",
@@ -193,7 +192,7 @@ class Config(Settings):
         description="Exceptions by recipient, domain, group, direction or listener; the first that covers applies. "
         "See docs/policies.md.",
     )
-    access: Annotated[tuple[str, ...], BeforeValidator(_lines)] = Field(
+    access: Annotated[tuple[Annotated[str, AfterValidator(_entry)], ...], BeforeValidator(_lines)] = Field(
         (),
         description="Whose mail always passes and whose is always refused: a list of entries, or the absolute name of "
         "a file with one on each line. `allow news@shop.example for ann@example.org until 2026-12-31`, "
@@ -230,14 +229,6 @@ class Config(Settings):
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two lists make the symbol {twice}")
         return lists
-
-    @field_validator("access")
-    @classmethod
-    def _access(cls, lines: tuple[str, ...]) -> tuple[str, ...]:
-        for line in lines:
-            if line.partition("#")[0].strip():
-                parse_entry(line)
-        return lines
 
     @field_validator("state", "database", mode="before")
     @classmethod
