@@ -34,8 +34,8 @@ from tests.peers import require
 from tests.relay.test_relay_tls import certificate
 from tests.serving import free_port
 
-USER, OTHER = "user@example.org", "other@example.org"
-USERS = (USER, OTHER)
+USER, OTHER, STRICT = "user@example.org", "other@example.org", "strict@example.org"
+USERS = (USER, OTHER, STRICT)
 SECRET = "a-secret-of-the-tests"
 
 _CONFIGURATION = """
@@ -119,7 +119,7 @@ class Dovecot:
     def __init__(self, *, conf: str = "", files: Mapping[str, str] | None = None) -> None:
         self._program = require("dovecot", package="dovecot-core")
         for module, package in (("imap", "imapd"), ("pop3", "pop3d"), ("lmtp", "lmtpd")):
-            require(module, package=f"dovecot-{package}", also=("/usr/lib/dovecot",))
+            require(module, package=f"dovecot-{package}", only=("/usr/lib/dovecot",))
         if os.geteuid() != 0:
             pytest.skip("Dovecot starts as root only")
         self.folder = Path(tempfile.mkdtemp(prefix="filterd-dovecot-"))  # pytest's own are closed to Dovecot's users

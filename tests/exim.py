@@ -11,6 +11,7 @@ user, junk and strict. Needs root, as Exim does.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -83,6 +84,11 @@ class Exim:
     @property
     def log(self) -> str:
         return "".join(path.read_text() for path in sorted((self.folder / "log").iterdir()))
+
+    def mails(self, user: str) -> list[bytes]:
+        """Each mail that came to a user."""
+        path = self.folder / "mail" / user
+        return re.split(rb"^(?=From \S+ .*\n)", path.read_bytes(), flags=re.MULTILINE)[1:] if path.exists() else []
 
     def mail(self, user: str, seconds: float = 20.0) -> str:
         """All mail that came to a user; waits for the first."""

@@ -15,13 +15,13 @@ import pytest
 _ELSEWHERE = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/lib/postfix/sbin")
 
 
-def require(program: str, package: str, also: Sequence[str] = ()) -> Path:
+def require(program: str, package: str, only: Sequence[str] = ()) -> Path:
     """Where `program` is; else the test that asks is skipped, or fails when peers are required.
 
-    `also`: folders to look in, beside the usual ones.
+    `only`: the folders to look in, instead of the usual ones.
     """
-    path = os.environ.get("PATH", os.defpath)
-    found = shutil.which(program, path=os.pathsep.join((path, *_ELSEWHERE, *also)))
+    path = (os.environ.get("PATH", os.defpath), *_ELSEWHERE)
+    found = shutil.which(program, path=os.pathsep.join(only or path))
     if found is not None:
         return Path(found)
     missing = f"{program} is not installed (Debian package {package})"

@@ -3,6 +3,7 @@
     with Postfix(master=master_cf, main=main_cf) as server:
         server.port                                # where the world comes in
         server.mails()                             # what came to user@example.org, as files of its Maildir
+        server.mails("strict")                     # and to strict@example.org
 
 `master` is what a site adds to its master.cf or changes there, `main` what it adds to its main.cf. The `smtp inet`
 service is on a free port on loopback, and no service is chrooted, for the chroot is Debian's to fill. Needs
@@ -29,7 +30,7 @@ import pytest
 from tests.peers import require
 from tests.serving import free_port
 
-USER = "user@example.org"
+USER, STRICT = "user@example.org", "strict@example.org"
 
 _MAIN = """
 compatibility_level = 3.6
@@ -52,7 +53,7 @@ smtpd_authorized_xclient_hosts = 127.0.0.1
 local_header_rewrite_clients =
 virtual_mailbox_domains = example.org
 virtual_mailbox_base = {folder}/box
-virtual_mailbox_maps = inline:{{ {user}=Maildir/ }}
+virtual_mailbox_maps = inline:{{ {{{user}=user/}} {{{strict}=strict/}} }}
 virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
 smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
@@ -90,7 +91,7 @@ class Postfix:
             master = _SMTPD + master
         master = re.sub(r"^smtp +inet", f"127.0.0.1:{self.port} inet", master, flags=re.MULTILINE)
         master = re.sub(r"^(\S+ +(?:inet|unix) +\S+ +\S+ +)y", r"\1n", master, flags=re.MULTILINE)
-        self._main = _MAIN.format(folder=self.folder, user=USER) + main
+        self._main = _MAIN.format(folder=self.folder, user=USER, strict=STRICT) + main
         self._master = master + _MASTER
 
     @property
@@ -98,9 +99,9 @@ class Postfix:
         path = self.folder / "log"
         return path.read_text() if path.exists() else ""
 
-    def mails(self) -> list[bytes]:
-        box = self.folder / "box" / "Maildir" / "new"
-        return [path.read_bytes() for path in sorted(box.glob("*"), key=lambda path: path.stat().st_mtime_ns)]
+    def mails(self, user: str = "user") -> list[bytes]:
+        new = self.folder / "box" / user / "new"
+        return [path.read_bytes() for path in sorted(new.glob("*"), key=lambda path: path.stat().st_mtime_ns)]
 
     def wait_for(self, count: int, seconds: float = 30.0) -> list[bytes]:
         """The mails, when there are so many."""

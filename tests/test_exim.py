@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cable import Cable
 from tests.exim import Exim
 from tests.serving import Serving, free_port
 
@@ -49,8 +50,13 @@ class Pair:
 
 
 @contextmanager
-def pair(variant: str, folder: Path, door: dict[str, Any] | None = None, **settings: Any) -> Iterator[Pair]:
-    """The files of an example, with nothing changed but ports and folders."""
+def pair(
+    variant: str, folder: Path, door: dict[str, Any] | None = None, cable: Cable | None = None, **settings: Any
+) -> Iterator[Pair]:
+    """The files of an example, with nothing changed but ports and folders.
+
+    `cable` is laid between Exim and filterd.
+    """
     example = EXAMPLES / f"exim-{variant}"
     listed = yaml.safe_load((example / "filterd.yaml").read_text())
     port = free_port()[1]
@@ -58,8 +64,9 @@ def pair(variant: str, folder: Path, door: dict[str, Any] | None = None, **setti
     listener["listen"] = [f"127.0.0.1:{port}", "127.0.0.1:0"][: len(listener["listen"]) if variant == "rspamd" else 1]
     service = Serving(folder, **listed, **settings)
     service.config["listeners"].append({**listener, **(door or {})})
-    main = (example / "main.conf").read_text().replace("127.0.0.1 11333", f"127.0.0.1 {port}")
-    main = main.replace("127.0.0.1 783", f"127.0.0.1 {port}")
+    asked = cable.to(port) if cable else port
+    main = (example / "main.conf").read_text().replace("127.0.0.1 11333", f"127.0.0.1 {asked}")
+    main = main.replace("127.0.0.1 783", f"127.0.0.1 {asked}")
     with service, Exim(main=main, acl=(example / "acl.conf").read_text()) as exim:
         yield Pair(exim, service)
 

@@ -20,6 +20,7 @@ import yaml
 
 from filterd.store import Store
 from filterd.store.words import QuarantineItem
+from tests.cable import Cable
 from tests.nameserver import NameServer
 from tests.peers import require
 from tests.postfix import USER, Postfix
@@ -67,15 +68,18 @@ class Site:
 
 
 @contextmanager
-def site(position: str, folder: Path, **settings: Any) -> Iterator[Site]:
-    """The files of an example, with nothing changed but ports, folders and the name server."""
+def site(position: str, folder: Path, cable: Cable | None = None, **settings: Any) -> Iterator[Site]:
+    """The files of an example, with nothing changed but ports, folders and the name server.
+
+    `cable` is laid between filterd and the Postfix behind it.
+    """
     listed = yaml.safe_load((EXAMPLES / position / "filterd.yaml").read_text())
     main = EXAMPLES / position / "main.cf"
     behind = free_port()[1]
     zone = {name: [{"TXT": [text[:200], text[200:]] if len(text) > 200 else text}] for name, text in KEYS.items()}
     listed.pop("tls", None)  # names files of a real site
     (listener,) = listed.pop("listeners")
-    listener = {**listener, "relay": f"smtp://127.0.0.1:{behind}"}
+    listener = {**listener, "relay": f"smtp://127.0.0.1:{cable.to(behind) if cable else behind}"}
     listener.pop("listen")
     with NameServer(zone) as dns:
         service = Serving(

@@ -24,9 +24,10 @@ import yaml
 from filterd.store import Store
 from filterd.store.words import QuarantineItem
 from tests.auth.mails import rsa_key
+from tests.cable import Cable
 from tests.nameserver import NameServer
 from tests.peers import require
-from tests.postfix import USER, Postfix
+from tests.postfix import STRICT, USER, Postfix
 from tests.serving import Serving, free_port
 from tests.test_postfix import GTUBE, KEYS, SIGNED
 
@@ -42,7 +43,7 @@ POLICIES = [
     {"name": "held", "recipients": [HELD], "thresholds": {"tag": -1000, "quarantine": -1000}},
     {"name": "refused", "recipients": [REFUSED], "thresholds": {"tag": -1000, "quarantine": -1000, "reject": -1000}},
 ]
-BOXES = " ".join(f"{{{name}={name.partition('@')[0]}/}}" for name in (USER, TAGGED, HELD, REFUSED))
+BOXES = " ".join(f"{{{name}={name.partition('@')[0]}/}}" for name in (USER, STRICT, TAGGED, HELD, REFUSED))
 PRIVATE, PUBLIC = rsa_key(1024)
 RECORDS = {**KEYS, "s._domainkey.signed.example": f"v=DKIM1; k=rsa; p={PUBLIC}"}
 
@@ -90,12 +91,17 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, *, unix: bool = False, **settings: Any) -> Iterator[Site]:
-    """The files of the example, with nothing changed but ports, folders and the name server."""
+def site(folder: Path, *, unix: bool = False, cable: Cable | None = None, **settings: Any) -> Iterator[Site]:
+    """The files of the example, with nothing changed but ports, folders and the name server.
+
+    `cable` is laid between Postfix and filterd.
+    """
     listed = yaml.safe_load((EXAMPLE / "filterd.yaml").read_text())
     (listener,) = listed.pop("listeners")
-    where = f"unix:{folder}/milter" if unix else "127.0.0.1:{1}".format(*free_port())
-    main = (EXAMPLE / "main.cf").read_text().replace("inet:127.0.0.1:11332", where if unix else f"inet:{where}")
+    port = free_port()[1]
+    where = f"unix:{folder}/milter" if unix else f"127.0.0.1:{port}"
+    asked = where if unix else f"inet:127.0.0.1:{cable.to(port) if cable else port}"
+    main = (EXAMPLE / "main.cf").read_text().replace("inet:127.0.0.1:11332", asked)
     zone: dict[str, list[Any]] = {
         name: [{"TXT": [text[at : at + 200] for at in range(0, len(text), 200)]}] for name, text in RECORDS.items()
     }
