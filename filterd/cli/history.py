@@ -67,6 +67,9 @@ def find(
     client: Annotated[str, typer.Option("--client", metavar="A", help="From this client address.")] = "",
     direction: Annotated[str, typer.Option("--direction", metavar="D", help="inbound, outbound, internal.")] = "",
     listener: Annotated[str, typer.Option("--listener", metavar="L", help="Came in by this listener.")] = "",
+    campaign: Annotated[
+        str, typer.Option("--campaign", metavar="ID", help="With nearly this text: see filterd campaigns.")
+    ] = "",
     contains: TextOption = "",
     since: SinceOption = "",
     until: UntilOption = "",
@@ -90,6 +93,7 @@ def find(
         client=client,
         direction=direction,
         listener=listener,
+        campaign=campaign,
         text=text or contains,
         since=moment(since, "--since"),
         until=moment(until, "--until"),
