@@ -58,6 +58,7 @@ def _sample(model: type[BaseModel], indent: str) -> Iterator[str]:
 def _sample_listeners() -> Iterator[str]:
     yield "\n# The doors; a list of listeners, each with its protocol.\nlisteners:\n"
     yield '  - {protocol: smtp, listen: "127.0.0.1:10025", relay: "smtp://127.0.0.1:10026"}\n'
+    yield '  # - {protocol: submission, listen: ":587", relay: "smtp://127.0.0.1:10587"}\n'
     for protocol, port in (("milter", 11332), ("spamd", 783), ("http", 11333), ("web", 8080)):
         yield f'  # - {{protocol: {protocol}, listen: "127.0.0.1:{port}"}}\n'
 

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filterd.frontends.smtp.data import Collector, Trouble
+from filterd.frontends.smtp.data import Dotted, Trouble
 from filterd.frontends.spool import MappedMessage, Memory
 
 ENDINGS = json.loads((Path(__file__).parents[1] / "data" / "smuggling_endings.json").read_text())
 
 
-def collected(wire: bytes, step: int = 1 << 16, *, normalize: bool = True, limit: int = 10**8) -> Collector:
+def collected(wire: bytes, step: int = 1 << 16, *, normalize: bool = True, limit: int = 10**8) -> Dotted:
     """The collector after `wire`, which must have ended."""
-    collector = Collector(limit, Memory(10**9), normalize=normalize)
+    collector = Dotted(limit, Memory(10**9), normalize=normalize)
     for at in range(0, len(wire), step):
         after = collector.feed(wire[at : at + step])
         if after is not None:
@@ -65,9 +65,9 @@ def test_what_a_message_is(wire: bytes, message: bytes, step: int) -> None:
 @given(st.text(alphabet="\r\n.ax", max_size=60), st.lists(st.integers(1, 9), max_size=60))
 def test_the_meaning_does_not_depend_on_how_the_bytes_are_cut(text: str, steps: list[int]) -> None:
     wire = text.encode() + b"\r\n.\r\nREST"
-    whole = Collector(10**6, Memory(10**6))
+    whole = Dotted(10**6, Memory(10**6))
     rest = whole.feed(wire)
-    cut = Collector(10**6, Memory(10**6))
+    cut = Dotted(10**6, Memory(10**6))
     at, after = 0, None
     for step in [*steps, len(wire)]:
         after = cut.feed(wire[at : at + step])
@@ -84,7 +84,7 @@ def test_the_meaning_does_not_depend_on_how_the_bytes_are_cut(text: str, steps: 
 def test_data_ends_at_crlf_dot_crlf_and_nowhere_else(name: str) -> None:
     ending = ENDINGS[name].encode()
     inside = b"first" + ending + b"MAIL FROM:<evil@example.net>\r\n"
-    collector = Collector(10**6, Memory(10**6))
+    collector = Dotted(10**6, Memory(10**6))
     after = collector.feed(b"Subject: x\r\n\r\n" + inside)
     legally_over = b"\r\n.\r\n" in ending
     assert (after is not None) is legally_over
@@ -115,7 +115,7 @@ def test_nul_is_refused_and_drained(step: int) -> None:
 
 
 def test_what_follows_the_end_is_given_back() -> None:
-    collector = Collector(1000, Memory(1000))
+    collector = Dotted(1000, Memory(1000))
     assert collector.feed(b"x\r\n.\r\nQUIT\r\n") == b"QUIT\r\n"
 
 
@@ -123,7 +123,7 @@ def test_too_large_is_drained_in_bounded_memory() -> None:
     line = b"y" * 998 + b"\r\n"
     chunk = line * 64
     memory = Memory(10**9)
-    collector = Collector(2_000_000, memory)
+    collector = Dotted(2_000_000, memory)
     tracemalloc.start()
     for _ in range(2000):  # 128 MB
         assert collector.feed(chunk) is None
@@ -143,7 +143,7 @@ def test_a_message_of_exactly_the_limit_is_taken() -> None:
 def test_a_large_message_is_a_mapped_file_without_a_name() -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
     memory = Memory(10**9)
-    collector = Collector(10**8, memory)
+    collector = Dotted(10**8, memory)
     line = b"z" * 76 + b"\r\n"
     for _ in range(50):
         assert collector.feed(line * 1000) is None
@@ -172,9 +172,9 @@ def test_a_view_in_use_outlives_the_collector() -> None:
 
 def test_when_memory_is_short_small_messages_go_to_files_too() -> None:
     memory = Memory(10_000)
-    first = Collector(10**6, memory)
+    first = Dotted(10**6, memory)
     first.feed(b"x" * 9000)
-    second = Collector(10**6, memory)
+    second = Dotted(10**6, memory)
     second.feed(b"y" * 5000 + b"\r\n.\r\n")
     assert memory.taken == 9000
     assert isinstance(second.message(), memoryview)
@@ -184,7 +184,7 @@ def test_when_memory_is_short_small_messages_go_to_files_too() -> None:
 
 
 def test_no_room_on_disk_is_temporary(tmp_path: Path) -> None:
-    collector = Collector(10**8, Memory(10**9), spool=tmp_path / "not-there")
+    collector = Dotted(10**8, Memory(10**9), spool=tmp_path / "not-there")
     collector.feed(b"x" * 2_000_000)
     assert collector.feed(b"\r\n.\r\n") == b""
     assert collector.trouble is Trouble.STORAGE

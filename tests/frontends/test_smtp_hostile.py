@@ -65,7 +65,7 @@ def test_a_legal_end_is_an_end() -> None:
         (b"X" * 5000, "500"),
         (b"", "500"),
         (b" ", "500"),
-        (b"BDAT 3 LAST", "500"),
+        (b"BDAT ten", "501"),
         (b"AUTH PLAIN AGEAYg==", "502"),
         (b"VRFY root", "252"),
         (b"EXPN all", "502"),

@@ -189,7 +189,7 @@ def test_who_reads_no_replies_is_cut() -> None:
 
 
 def test_slow_data_makes_room_when_all_places_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("filterd.frontends.smtp.protocol._PATIENCE", 0.2)
+    monkeypatch.setattr("filterd.frontends.smtp.watch._PATIENCE", 0.2)
 
     async def run() -> None:
         async with serving(limits={"connections": 1}) as kit, kit.client() as slow:

@@ -42,6 +42,13 @@ class Command(Value):
     argument: str = ""
 
 
+class Chunk(Value):
+    """What BDAT announces (RFC 3030 section 2)."""
+
+    size: int
+    last: bool
+
+
 class Path(Value):
     """A reverse-path or forward-path and its parameters."""
 
@@ -90,6 +97,14 @@ def parse_mail(argument: str, announced: Container[str]) -> Path | Reply:
     if path.value("SMTPUTF8") is None and not argument.isascii():
         return replies.ADDRESS_NOT_ASCII
     return path
+
+
+def parse_bdat(argument: str) -> Chunk | Reply:
+    """BDAT's argument: a size, and perhaps LAST."""
+    size, _, end = argument.partition(" ")
+    if not _is_size(size) or end.upper() not in ("", "LAST"):
+        return replies.BAD_CHUNK
+    return Chunk(int(size), bool(end))
 
 
 def parse_rcpt(argument: str, announced: Container[str], *, utf8: bool) -> Path | Reply:

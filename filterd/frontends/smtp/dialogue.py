@@ -9,33 +9,33 @@ transaction for each copy.
 from __future__ import annotations
 
 import asyncio
-import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from filterd.frontends.settings import TlsUse
 from filterd.frontends.smtp import commands, identity, replies
 from filterd.frontends.smtp.client import Client, relayed
-from filterd.frontends.smtp.commands import Path
-from filterd.frontends.smtp.data import Collector, Trouble
-from filterd.frontends.smtp.delivery import SmtpDelivery, TraceLine
+from filterd.frontends.smtp.commands import Chunk
+from filterd.frontends.smtp.data import Collector, Counted, Dotted, Trouble
+from filterd.frontends.smtp.delivery import SmtpDelivery
 from filterd.frontends.smtp.door import Caller, Door
 from filterd.frontends.smtp.identity import XCLIENT_ATTRIBUTES, XFORWARD_ATTRIBUTES, Said
 from filterd.frontends.smtp.login import offered
+from filterd.frontends.smtp.opened import OpenMail
 from filterd.frontends.smtp.settings import BareNewline
-from filterd.frontends.smtp.trace import loops, protocol_word, received_line
+from filterd.frontends.smtp.trace import loops
 from filterd.frontends.smtp.work import Work
 from filterd.frontends.spool import Memory
 from filterd.ids import new_id
-from filterd.mail.envelope import Envelope, Recipient
-from filterd.relay.hop import Handover, Transaction
+from filterd.mail.envelope import Recipient
 from filterd.reply import Reply
 
 log = structlog.get_logger("filterd.smtp")
+
+C = TypeVar("C", bound=Collector)
 
 # What the next hop must have for us to announce it. When it cannot be reached all is announced, and MAIL asks
 # again: a client that may not send 8-bit mail because we were blind for a moment would bounce it.
@@ -56,24 +56,6 @@ class Traffic:
     work: set[asyncio.Task[Any]] = field(default_factory=set)  # mails between their final dot and their end
 
 
-@dataclass(slots=True)
-class _Mail:
-    """An open transaction."""
-
-    id: str
-    door: Door  # the one it was begun under, whatever is reloaded meanwhile
-    sender: Path
-    handover: Handover
-    transaction: Transaction
-    asked: int = 0  # recipients that the next hop was asked about, so that nobody harvests addresses for ever
-    recipients: list[Recipient] = field(default_factory=list)
-    domains: set[str] = field(default_factory=set)
-
-    @property
-    def utf8(self) -> bool:
-        return self.sender.value("SMTPUTF8") is not None
-
-
 class Dialogue:
     """One session."""
 
@@ -86,7 +68,7 @@ class Dialogue:
         self._announced: dict[str, str] = {}
         self._largest = self.door.limits.message_size
         self._blind = False  # the next hop could not be asked what it has
-        self._mail: _Mail | None = None
+        self._mail: OpenMail | None = None
 
     @property
     def within_mail(self) -> bool:
@@ -131,7 +113,7 @@ class Dialogue:
         door = self.door = self._current()
         handover = self.client.handover
         hop = self.client.account.hop or door.hop
-        mail = _Mail(new_id(), door, path, handover, hop.transaction(handover))
+        mail = OpenMail(new_id(), door, path, handover, hop.transaction(handover))
         early = await self._screen(mail, ())
         if early is not None:
             return early
@@ -146,6 +128,8 @@ class Dialogue:
         mail = self._mail
         if mail is None:
             return replies.NEED_MAIL
+        if mail.chunks is not None:
+            return replies.WITHIN_DATA
         path = commands.parse_rcpt(argument, self._announced, utf8=mail.utf8)
         if isinstance(path, Reply):
             return path
@@ -166,22 +150,37 @@ class Dialogue:
 
     async def data(self, argument: str) -> Reply:
         """354 when the data may come; the next hop's connection has been given back by then."""
-        mail = self._mail
         if argument:
             return replies.NO_ARGUMENT
+        return await self._take_data() or replies.GO_AHEAD
+
+    async def bdat(self, chunk: Chunk) -> Counted:
+        """Where the octets of a chunk go. They are taken even when `chunk_taken` refuses them (RFC 3030, 2)."""
+        mail = self._mail
+        chunks = mail.chunks if mail is not None else None
+        if chunks is None:
+            refusal = await self._take_data()
+            chunks = self._collector(Counted)
+            if mail is not None:
+                mail.chunks, mail.refusal = chunks, refusal
+        if mail is None or mail.refusal is not None:
+            chunks.discard()
+        chunks.expect(chunk.size, last=chunk.last)
+        return chunks
+
+    def chunk_taken(self, chunk: Chunk) -> Reply | None:
+        """The reply to a chunk that is not the last one, or that is refused; None: `finish` answers."""
+        mail = self._mail
         if mail is None:
             return replies.NEED_MAIL
-        if not mail.recipients:
-            return replies.NEED_RCPT
-        if len(self._traffic.work) >= mail.door.limits.messages:
-            return replies.TOO_MUCH_MAIL
-        await mail.transaction.reset()
-        await mail.transaction.close()
-        return replies.GO_AHEAD
+        if mail.chunks is not None and mail.chunks.trouble and not mail.refusal:
+            mail.refusal = _REFUSALS[mail.chunks.trouble]
+        if mail.refusal is not None or not chunk.last:
+            return mail.refusal or Reply(250, f"{chunk.size} octets received", "2.0.0")
+        return None
 
-    def collector(self) -> Collector:
-        normalize = self.door.site.bare_newline == BareNewline.NORMALIZE
-        return Collector(self._largest, self._traffic.memory, normalize=normalize, spool=self.door.spool)
+    def dotted(self) -> Dotted:
+        return self._collector(Dotted)
 
     async def finish(self, collector: Collector, gone: asyncio.Future[None]) -> tuple[Reply, ...]:
         """The answer to the final dot: one reply, with LMTP one for each accepted recipient (RFC 2033).
@@ -191,8 +190,8 @@ class Dialogue:
         """
         mail = self._mail
         assert mail is not None
-        envelope = self._envelope(mail)
-        trace = self._trace(mail, envelope)
+        envelope = mail.envelope(self.client, self.tls)
+        trace = mail.trace(self.client, envelope)
         self._mail = self.client.xforward = None
         each = len(mail.recipients) if mail.door.settings.lmtp else 1
         try:
@@ -293,12 +292,31 @@ class Dialogue:
         mail, self._mail = self._mail, None
         self.client.xforward = None
         if mail is not None:
-            await mail.transaction.reset()
-            await mail.transaction.close()
+            if mail.chunks is not None:
+                mail.chunks.close()
+            await mail.let_go()
 
     @property
     def _offers_tls(self) -> bool:
         return self.door.tls is not None and self.door.settings.tls is TlsUse.STARTTLS and not self.tls
+
+    async def _take_data(self) -> Reply | None:
+        """Make ready for the data: the next hop's connection is given back. A refusal, if it may not come."""
+        mail = self._mail
+        if mail is None:
+            return replies.NEED_MAIL
+        if mail.chunks is not None:
+            return replies.WITHIN_DATA
+        if not mail.recipients:
+            return replies.NEED_RCPT
+        if len(self._traffic.work) >= mail.door.limits.messages:
+            return replies.TOO_MUCH_MAIL
+        await mail.let_go()
+        return None
+
+    def _collector(self, kind: type[C]) -> C:
+        normalize = self.door.site.bare_newline == BareNewline.NORMALIZE
+        return kind(self._largest, self._traffic.memory, normalize=normalize, spool=self.door.spool)
 
     def _before_mail(self) -> Reply | None:
         if not self.client.helo:
@@ -327,6 +345,7 @@ class Dialogue:
         self._announced = {}
         if not self.client.extended:
             return
+        self._announced["CHUNKING"] = ""  # ends here: the next hop is sent DATA
         for keyword in _PASSED_ON:
             if capabilities is None or capabilities.has(keyword):
                 self._announced[keyword] = str(self._largest) if keyword == "SIZE" else ""
@@ -339,35 +358,9 @@ class Dialogue:
             self._announced["XCLIENT"] = " ".join(XCLIENT_ATTRIBUTES)
             self._announced["XFORWARD"] = " ".join(XFORWARD_ATTRIBUTES)
 
-    async def _screen(self, mail: _Mail, recipients: tuple[Recipient, ...]) -> Reply | None:
+    async def _screen(self, mail: OpenMail, recipients: tuple[Recipient, ...]) -> Reply | None:
         """The filter's early answer, where we may refuse; about one recipient at a time."""
         if not mail.door.before_queue:
             return None
-        early = await mail.door.filter.screen(self._envelope(mail, recipients))
+        early = await mail.door.filter.screen(mail.envelope(self.client, self.tls, recipients))
         return replies.about(early, mail.id) if early is not None else None
-
-    def _envelope(self, mail: _Mail, recipients: Sequence[Recipient] | None = None) -> Envelope:
-        client, door = self.client, mail.door
-        lmtp, user = door.settings.lmtp, client.user
-        return Envelope(
-            id=mail.id,
-            received_at=datetime.datetime.now(datetime.UTC),
-            listener=door.name,
-            peer=client.caller.address,
-            client=mail.handover.client,
-            sender=mail.sender.address,
-            recipients=tuple(mail.recipients if recipients is None else recipients),
-            sender_parameters=mail.sender.parameters,
-            protocol=protocol_word(
-                lmtp=lmtp, extended=self.client.extended, tls=bool(self.tls), user=bool(user), utf8=mail.utf8
-            ),
-            tls=self.tls,
-            user=user,
-            direction=client.direction(door.site, mail.domains),
-            queue_id=mail.handover.queue_id,
-        )
-
-    def _trace(self, mail: _Mail, envelope: Envelope) -> TraceLine:
-        helo, name, address = self.client.traced
-        hostname = mail.door.site.hostname
-        return partial(received_line, envelope, helo=helo, name=name, address=address, hostname=hostname)

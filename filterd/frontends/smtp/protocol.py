@@ -13,7 +13,6 @@ closed.
 from __future__ import annotations
 
 import asyncio
-import enum
 import ssl
 from typing import TYPE_CHECKING, cast
 
@@ -21,12 +20,13 @@ import structlog
 from aiosmtpd.smtp import SMTP
 
 from filterd.frontends.smtp import replies
-from filterd.frontends.smtp.commands import parse_line
+from filterd.frontends.smtp.commands import parse_bdat, parse_line
 from filterd.frontends.smtp.data import Collector
 from filterd.frontends.smtp.dialogue import Dialogue
 from filterd.frontends.smtp.door import Caller
 from filterd.frontends.smtp.inbox import LONGEST_LINE, LONGEST_LOGIN, Inbox
 from filterd.frontends.smtp.tls import describe
+from filterd.frontends.smtp.watch import Late, Stage, Watch
 from filterd.reply import Reply
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ log = structlog.get_logger("filterd.smtp")
 
 _MOST_UNREAD = 1 << 16  # octets of commands that may wait while one is obeyed
 _TURN = 50  # commands of one client after which it is somebody else's turn
-_PATIENCE = 5.0  # seconds of silence within a transaction that are nothing unusual
+_MANY_CHUNKS = 1000  # of a message; from there on they have so many octets each, on average
 _CLOSING = 10.0  # seconds that a closing connection may take to send what is left
 _IDLE_VERBS = frozenset(("NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO", "LHLO", "XCLIENT", "XFORWARD"))
 _OTHER_PROTOCOLS = frozenset(("GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PROPFIND", "PRI", "HOST:"))
@@ -46,21 +46,13 @@ class Gone(Exception):
     """The client will say nothing more."""
 
 
-class Stage(enum.Enum):
-    COMMAND = enum.auto()  # it is the client's turn
-    DATA = enum.auto()
-    WORK = enum.auto()  # it is ours
-    CLOSING = enum.auto()
-
-
 class SmtpProtocol(SMTP):
     """One client's connection to a `SmtpServer`."""
 
     def __init__(self, server: SmtpServer, caller: Caller | None = None) -> None:
         super().__init__(None, hostname=server.door.site.hostname, loop=server.loop)
         self.caller = caller  # known beforehand when a PROXY header was read
-        self.stage = Stage.WORK
-        self.since = 0.0  # when the stage began
+        self.watch = Watch()
         self.retiring = False
         self.wire: asyncio.Transport
         self.task: asyncio.Task[None]
@@ -75,8 +67,7 @@ class SmtpProtocol(SMTP):
         self._reading = True
         self._aborting: asyncio.TimerHandle | None = None
         self._collector: Collector | None = None
-        self._line_since: float | None = None
-        self._window = (0.0, 0)  # when the data's rate was measured last, and what had come by then
+        self._data_began = 0.0  # of a message in chunks
         self._idle = 0
         self._bad = 0
         self._failed_logins = 0
@@ -89,7 +80,12 @@ class SmtpProtocol(SMTP):
     @property
     def idle(self) -> bool:
         """Waiting for a client that has no transaction open."""
-        return self.stage is Stage.COMMAND and not self._dialogue.within_mail
+        return self.watch.stage is Stage.COMMAND and not self._dialogue.within_mail
+
+    @property
+    def _received(self) -> int:
+        """Octets of the data so far."""
+        return self._collector.received if self._collector is not None else 0
 
     # what the transport calls
 
@@ -109,8 +105,8 @@ class SmtpProtocol(SMTP):
                 return
             self._collector, data = None, after
         self._inbox.feed(data)
-        if self._line_since is None:
-            self._line_since = self.loop.time()
+        if self.watch.line_since is None:
+            self.watch.line_since = self.loop.time()
         if len(self._inbox) > _MOST_UNREAD and self._reading and not self.wire.is_closing():
             self._reading = False
             self.wire.pause_reading()
@@ -136,28 +132,20 @@ class SmtpProtocol(SMTP):
 
     def check(self, now: float) -> None:
         """Called every second or so: cut who is too slow."""
-        limits = self._dialogue.door.limits
-        spent = now - self.since
-        match self.stage:
-            case Stage.COMMAND:
-                late = self._line_since is not None and now - self._line_since > limits.line_timeout
-                if late or spent > limits.command_timeout:
-                    self.dismiss(replies.TIMED_OUT, "slow command" if late else None)
-            case Stage.DATA:
-                if spent > limits.data_timeout or self._below_rate(now):
-                    self.dismiss(replies.TOO_SLOW, "slow data")
-            case Stage.WORK:
-                if not self._writable.is_set() and spent > limits.command_timeout:
-                    self.wire.abort()
+        match self.watch.late(now, self._dialogue.door.limits, self._received):
+            case Late.COMMAND:
+                self.dismiss(replies.TIMED_OUT)
+            case Late.LINE:
+                self.dismiss(replies.TIMED_OUT, "slow command")
+            case Late.DATA:
+                self.dismiss(replies.TOO_SLOW, "slow data")
+            case Late.WORK if not self._writable.is_set():
+                self.wire.abort()
 
     def wasted(self, now: float) -> float:
         """For how many seconds this session has been of no use to anybody; 0 when it is of use."""
-        spent = now - self.since
-        if self.stage is Stage.COMMAND:
-            return spent if self.idle or spent > _PATIENCE else 0.0
-        if self.stage is Stage.DATA and self._collector is not None and spent > _PATIENCE:
-            return spent if self._collector.received < self._dialogue.door.limits.data_rate * spent else 0.0
-        return 0.0
+        limits = self._dialogue.door.limits
+        return self.watch.wasted(now, limits, self._received, within_mail=self._dialogue.within_mail)
 
     def retire(self) -> None:
         """Close when the open transaction has ended; at once when there is none."""
@@ -208,7 +196,7 @@ class SmtpProtocol(SMTP):
         while not self._gone.done():
             line = self._inbox.take()
             if line is not None:
-                self._line_since = self.loop.time() if self._inbox.within_line else None
+                self.watch.line_since = self.loop.time() if self._inbox.within_line else None
                 return line
             if self.retiring and not self._dialogue.within_mail:
                 self.dismiss(replies.SHUTTING_DOWN)
@@ -254,11 +242,30 @@ class SmtpProtocol(SMTP):
         if reply is not replies.GO_AHEAD:
             return
         await self._flush()
-        collector = await self._receive()
-        for answer in await self._dialogue.finish(collector, self._gone):
-            self._say(answer)
-            if answer.ok:
-                self._idle = self._bad = 0
+        collector = self._dialogue.dotted()
+        await self._receive(collector)
+        await self._finish(collector)
+
+    async def smtp_BDAT(self, argument: str | None) -> None:
+        chunk = parse_bdat(argument or "")
+        if isinstance(chunk, Reply):
+            self._say(chunk)
+            return self._end(replies.CANNOT_FOLLOW, "BDAT")
+        collector = await self._dialogue.bdat(chunk)
+        if collector.chunks == 1:
+            self._data_began = self.loop.time()
+        elif self.loop.time() - self._data_began > self._dialogue.door.limits.data_timeout:
+            return self._end(replies.TOO_SLOW, "slow data")
+        elif collector.chunks > _MANY_CHUNKS and collector.received < _MANY_CHUNKS * collector.chunks:
+            return self._end(replies.TOO_MANY_CHUNKS, "small chunks")
+        await self._flush()
+        await self._receive(collector)
+        reply = self._dialogue.chunk_taken(chunk)
+        if reply is None:
+            return await self._finish(collector)
+        self._answer(reply)
+        if chunk.last:
+            await self._dialogue.abandon()
 
     async def smtp_RSET(self, argument: str) -> None:
         self._answer(await self._dialogue.reset(argument))
@@ -321,24 +328,28 @@ class SmtpProtocol(SMTP):
         self.wire = transport
         await self._dialogue.secured(describe(transport.get_extra_info("ssl_object")))
 
-    async def _receive(self) -> Collector:
-        """The data up to its end; the collector is closed when the client leaves before that."""
-        collector = self._dialogue.collector()
+    async def _finish(self, collector: Collector) -> None:
+        for answer in await self._dialogue.finish(collector, self._gone):
+            self._say(answer)
+            if answer.ok:
+                self._idle = self._bad = 0
+
+    async def _receive(self, collector: Collector) -> None:
+        """Fill it up to the end of the data; it is closed when the client leaves before that."""
         try:
             after = collector.feed(self._inbox.take_all())
             if after is not None:
                 self._inbox.feed(after)
             else:
                 self._collector = collector
-                self._window = self.loop.time(), 0
+                self.watch.measure(self.loop.time(), collector.received)
                 while self._collector is not None:
                     await self._await_client(Stage.DATA)
         except BaseException:
             self._collector = None
             collector.close()
             raise
-        self._line_since = self.loop.time() if self._inbox.within_line else None
-        return collector
+        self.watch.line_since = self.loop.time() if self._inbox.within_line else None
 
     def _answer(self, reply: Reply) -> None:
         """Say it, and end the session of somebody who talks too much nonsense."""
@@ -367,7 +378,7 @@ class SmtpProtocol(SMTP):
         """Wait until the client said something; raises Gone when it will not."""
         if self._gone.done():
             raise Gone
-        if stage is not self.stage:
+        if stage is not self.watch.stage:
             self._enter(stage)
         if not self._reading and not self.wire.is_closing():
             self._reading = True
@@ -386,20 +397,11 @@ class SmtpProtocol(SMTP):
         if not self._writable.is_set():
             await self._writable.wait()
 
-    def _below_rate(self, now: float) -> bool:
-        limits, (since, before) = self._dialogue.door.limits, self._window
-        received = self._collector.received if self._collector else 0
-        if now - since < limits.data_window:
-            return False
-        self._window = now, received
-        return received - before < limits.data_rate * (now - since)
-
     def _enter(self, stage: Stage) -> None:
-        self.stage = stage
-        self.since = self.loop.time()
+        self.watch.enter(stage, self.loop.time())
 
     def _close(self) -> None:
-        if self.stage is not Stage.CLOSING:
+        if self.watch.stage is not Stage.CLOSING:
             self._enter(Stage.CLOSING)
             if self._out and not self.wire.is_closing():
                 self.wire.write(bytes(self._out))
