@@ -8,6 +8,7 @@ password and a wrong one are all None; a server that does not answer is a `Direc
 from __future__ import annotations
 
 import importlib.util
+import math
 import ssl
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,9 @@ class Directory:
         secret = said.bind_password_file.read_text("utf-8").strip() if said.bind_password_file else None
         wanted = [said.name_attribute, said.group_attribute, *said.address_attributes]
         connection = self._connection(said.bind_dn, secret)
-        if not connection.bind():
-            raise ValueError(f"bind_dn is refused ({connection.result['description']})")
         try:
+            if not connection.bind():
+                raise ValueError(f"bind_dn is refused ({connection.result['description']})")
             text = said.filter.replace("{name}", escape_filter_chars(name))
             connection.search(said.base, text, attributes=[one for one in wanted if one], size_limit=2)
             found = [one for one in connection.response or () if one["type"] == "searchResEntry"]
@@ -123,11 +124,22 @@ class Directory:
         tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=str(said.ca) if said.ca else None)
         server = ldap3.Server(said.url, tls=tls, connect_timeout=said.timeout, get_info=ldap3.NONE)
         connection = ldap3.Connection(
-            server, dn, password, auto_referrals=False, receive_timeout=said.timeout, check_names=False, read_only=True
+            server,
+            dn,
+            password,
+            auto_referrals=False,
+            receive_timeout=math.ceil(said.timeout),
+            check_names=False,
+            read_only=True,
         )
-        connection.open()
-        if not server.ssl:
-            connection.start_tls()
+        try:
+            connection.open()
+            if not server.ssl:
+                connection.start_tls()
+        except BaseException:
+            if connection.socket is not None:
+                connection.socket.close()  # which ldap3 leaves open
+            raise
         return connection
 
     def _person(self, attributes: dict[str, Any], typed: str) -> Person | None:
