@@ -122,6 +122,7 @@ def site_of(config: Config) -> Site:
         hostname=config.hostname,
         domains=frozenset(config.domains),
         internal=config.networks.ours,
+        reports=frozenset(config.learn.addresses),
         bare_newline=config.bare_newline,
         deadline=config.deadline,
     )

@@ -26,7 +26,7 @@ from filterd.frontends.settings import Address
 from filterd.learning import Klass as Learnt
 from filterd.learning import LearningError, Request, Result
 from filterd.learning.learner import SiteLearner, open_learner
-from filterd.learning.link import Answer, ask_async, framed, path_of, read
+from filterd.learning.link import Answer, answers, ask_async, framed, path_of, read
 from filterd.learning.senders import SenderWords
 from filterd.store import Store, StoreError, Way
 from filterd.value import CodecError, pack, unpack
@@ -51,6 +51,18 @@ class LearningLink:
         if result.refused:
             raise LearnError(result.why)
         return result.counted or result.queued
+
+    async def ready(self) -> bool:
+        return await asyncio.to_thread(answers, self._state)
+
+    async def report(self, raw: bytes, klass: Klass, *, reporter: str, sender: str, by: str) -> str:
+        request = Request(
+            klass=Learnt(klass.value), raw=raw, reporter=reporter, by=by, way=Way.REPORT, report=True, sender=sender
+        )
+        try:
+            return (await ask_async(self._state, request)).told
+        except LearningError as error:
+            raise LearnError(str(error)) from error
 
 
 class Serving:
@@ -86,13 +98,15 @@ class Serving:
 
 
 def _say(request: Request, result: Result) -> None:
+    became = "learnt" if result.counted else "suggested" if result.queued else "not-learnt"
     log.info(
-        "learnt" if result.counted else "suggested" if result.queued else "reviewed" if result.done else "not-learnt",
+        "reviewed" if request.review else became,
         what=request.use or request.review or request.klass,
         way=request.way,
         by=request.by,
         reporter=request.reporter,
         suggestion=result.suggestion or " ".join(result.done[:SHOWN]),
+        told=result.told,
         why=result.why or "; ".join(f"{id_}: {why}" for id_, why in result.failed[:SHOWN]),
         moved=result.moved,
         doubtful=result.doubtful,

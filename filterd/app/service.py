@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from filterd import __version__
 from filterd.app.advisers import Desks, HttpEntrance, SpamdEntrance
-from filterd.app.build import pooled
+from filterd.app.build import pooled, redecided, setup_of
+from filterd.app.changes import Changes
 from filterd.app.children import Child
 from filterd.app.control import Control
 from filterd.app.doors import Door, Doors
@@ -34,10 +36,11 @@ from filterd.app.state import Bypass, StateError, prepare
 from filterd.app.statistics import CountingLearner, Statistics
 from filterd.app.world import World
 from filterd.classifier import Live
-from filterd.config.load import Loaded
+from filterd.config.load import Loaded, from_document
 from filterd.engine.engine import Engine
 from filterd.engine.pool import PoolError
 from filterd.frontends.http import Answer, Route
+from filterd.frontends.reports import Reporting
 from filterd.frontends.settings import (
     Address,
     AnyListener,
@@ -57,6 +60,8 @@ log = structlog.get_logger("filterd")
 DRAIN = 30.0
 WATCH = 1.0  # seconds between two looks at the bypass file, and at what people said of senders
 
+LOOK = 2.0  # seconds between two looks at the lists and rules on disk
+
 TROUBLE = (DocumentError, PoolError, SocketError, StateError, StoreError, OSError, ValueError)
 
 
@@ -68,6 +73,8 @@ class Service:
         self._reread = reread
         self._stack = AsyncExitStack()
         self._bypass = Bypass(loaded.config.state)
+        self._changes = Changes(loaded)
+        self._refused: set[str] = set()  # files that changed, and could not be taken over yet
         self._hops = Hops()
         self._doors = Doors(inherited())
         self._children: list[Child] = []
@@ -79,6 +86,7 @@ class Service:
         self.store: Store
         self.engine: Engine
         self._desks: Desks
+        self._filter: Reporting
         self._statistics: Statistics
         self._world: World
         self._following: Following
@@ -122,9 +130,11 @@ class Service:
             stack.push_async_callback(child.stop)
         self._children = children
         self._world.start()
-        watcher = asyncio.create_task(self._watch())
-        stack.callback(watcher.cancel)
-        learner = CountingLearner(LearningLink(config.state))
+        for watching in (self._watch(), self._watch_files()):
+            stack.callback(asyncio.create_task(watching).cancel)
+        link = LearningLink(config.state)
+        learner = CountingLearner(link)
+        self._filter = Reporting(self.engine, link, lambda: self.loaded.config.learn.addresses)
         self._statistics = Statistics(self.metrics, lambda: self.loaded, learner)
         self._desks = Desks(lambda: self.loaded.config, self.engine, learner)
         await self._doors.arrange(config.listeners, self._make)
@@ -154,9 +164,49 @@ class Service:
                 self._reload_failed = str(error).replace("\n", "; ")
                 log.error("reload-failed", why=self._reload_failed)
                 return False
-            self._reload_failed = None
-            log.info("reloaded", generation=self.loaded.hash, doors=self._doors.names)
+            self._changes = Changes(self.loaded)
+            self._reloaded()
             return True
+
+    async def refresh(self, changed: Sequence[str]) -> bool:
+        """Take over lists and rules as they are on disk now, under the configuration in force. As `reload`."""
+        async with self._reloading:
+            changed = sorted(self._refused.union(changed))
+            try:
+                await self._refresh(changed)
+            except TROUBLE as error:
+                self._refused.update(changed)
+                self._reload_failed = str(error).replace("\n", "; ")
+                log.error("reload-failed", changed=changed, why=self._reload_failed)
+                return False
+            self._reloaded(changed)
+            return True
+
+    def _reloaded(self, changed: Sequence[str] = ()) -> None:
+        self._reload_failed = None
+        self._refused.clear()
+        generation = self.engine.generation.ids
+        log.info(
+            "reloaded",
+            generation=generation.config,
+            ruleset=generation.ruleset,
+            changed=changed or None,
+            doors=self._doors.names,
+        )
+
+    async def _refresh(self, changed: Sequence[str]) -> None:
+        document = self.loaded.document
+        if document is None:
+            return
+        loaded = from_document(document)
+        if setup_of(loaded.config) != setup_of(self.loaded.config):
+            await self._reload(loaded)
+            return
+        rules = any(Path(name).is_relative_to(folder) for name in changed for folder in loaded.config.rules.paths)
+        generation = self.engine.generation
+        renewed = await pooled(loaded, generation.ask) if rules else redecided(generation, loaded)
+        self.loaded = loaded
+        await self.engine.swap(renewed)
 
     async def _reload(self, loaded: Loaded) -> None:
         old = self.loaded.config
@@ -185,9 +235,9 @@ class Service:
 
     def _make(self, name: str, listener: AnyListener, address: Address) -> Door:
         if isinstance(listener, SmtpListener | SubmissionListener):
-            return SmtpEntrance(name, listener, lambda: self.loaded.config, self.engine, self._hops)
+            return SmtpEntrance(name, listener, lambda: self.loaded.config, self._filter, self._hops)
         if isinstance(listener, MilterListener):
-            return MilterEntrance(name, listener, lambda: self.loaded.config, self.engine)
+            return MilterEntrance(name, listener, lambda: self.loaded.config, self._filter)
         if isinstance(listener, HttpListener):
             return HttpEntrance(name, listener, address, self._desks, self._routes)
         if isinstance(listener, SpamdListener):
@@ -221,12 +271,14 @@ class Service:
                 children_down=[child.name for child in (*self._children, *self._web) if not child.steady],
                 reload_failed=self._reload_failed,
                 lists_off=self._world.lists.off,
+                name_servers={name: one["alive"] for name, one in self._world.name_servers.items()},
             )
         )
 
     async def status(self) -> dict[str, Any]:
         """All that `filterd status` shows."""
         generation = self.engine.generation
+        waiting = await asyncio.to_thread(self.store.suggestions.counts)
         return report(
             await self.health(),
             version=__version__,
@@ -237,6 +289,8 @@ class Service:
             load=self.engine.load,
             bypass=self._bypass.said(),
             lists=self._world.status(),
+            dns=self._world.name_servers,
+            suggestions={"pending": waiting.pending, "doubtful": waiting.doubtful},
         )
 
     @property
@@ -278,6 +332,13 @@ class Service:
                 said_at = now
             await self._following.look()
             await asyncio.sleep(WATCH)
+
+    async def _watch_files(self) -> None:
+        """Follow the lists and rules on disk. What is wrong there leaves the old ones in force."""
+        while True:
+            await asyncio.sleep(LOOK)
+            if changed := await asyncio.to_thread(self._changes.look):
+                await self.refresh(changed)
 
     async def _close_workers(self) -> None:
         await self.engine.generation.judges.close()

@@ -24,6 +24,7 @@ COMMANDS = {
     "history": "Find, show and explain messages that passed.",
     "campaigns": "Texts that came many times: list, show and forget them.",
     "learn": "Teach the site's own model: spam, ham or forget.",
+    "review": "What people suggest to learn: list, show, accept, reject, undo.",
     "train": "Make a version of the site's model from labelled mail, and use it if it is not worse.",
     "evaluate": "Measure the models on labelled mail.",
     "model": "List, show, use, roll back and check models.",

@@ -33,6 +33,13 @@ def command(config: ConfigOption = None, as_object: JsonOption = False) -> int:
     return LEVELS.get(str(report.get("status")), 2)
 
 
+def _name_server(address: str, one: dict[str, Any]) -> str:
+    how = "in use" if one["in_use"] else "ready" if one["alive"] else "does not answer"
+    return "{} {how}, {asked} asked, {silent} silent, {failed} failed, {milliseconds} ms".format(
+        address, how=how, **one
+    )
+
+
 def _lines(report: dict[str, Any]) -> list[str]:
     lines = [str(report["status"])]
     lines += [f"  {sentence}" for sentence in (*report["down"], *report["degraded"])]
@@ -44,5 +51,9 @@ def _lines(report: dict[str, Any]) -> list[str]:
             f"  doors: {', '.join(report['doors'])}",
             f"  workers: {workers['alive']} of {workers['wanted']}; in work: {load}",
             f"  generation: {generation}",
+            f"  name servers: {'; '.join(_name_server(*one) for one in report['dns'].items())}",
+            "  suggestions: {pending} wait for a review, {doubtful} contradict the model".format(
+                **report["suggestions"]
+            ),
         ]
     return lines

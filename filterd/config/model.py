@@ -21,6 +21,7 @@ from filterd.classifier import ModelSettings
 from filterd.engine.loading import shipped_list
 from filterd.engine.rates import RateSettings
 from filterd.engine.settings import EngineSettings, OnError, WorkLimits
+from filterd.frontends.reports import plain
 from filterd.frontends.settings import AnyListener, RelayField
 from filterd.frontends.smtp.settings import BareNewline, SmtpLimits
 from filterd.frontends.web.settings import WebSettings
@@ -106,9 +107,19 @@ class LearnSettings(LearningLimits):
 
     addresses: dict[str, Literal["spam", "ham"]] = Field(
         {},
-        description="Reserved for report addresses and what is reported there (`spam@example.org: spam`). "
-        "This version has none, and refuses what stands here.",
+        description="Report addresses, and what is reported there: `spam@example.org: spam`. Mail to them is taken "
+        "from authenticated users and internal machines only, teaches what is attached to it, and ends here. "
+        "See docs/learning.md.",
     )
+
+    @field_validator("addresses")
+    @classmethod
+    def _plain(cls, addresses: dict[str, Literal["spam", "ham"]]) -> dict[str, Literal["spam", "ham"]]:
+        for address in addresses:
+            local, _, domain = address.rpartition("@")
+            if not local or any(char.isspace() for char in address) or to_ascii(domain) is None:
+                raise ValueError(f"{address!r} is not an address")
+        return {plain(address): klass for address, klass in addresses.items()}
 
 
 class Limits(SmtpLimits, WorkLimits):

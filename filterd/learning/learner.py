@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from filterd.classifier import Live, Model, ModelError
 from filterd.classifier.site import Example, SiteModel
 from filterd.learning.digest import digest_of, likeness
+from filterd.learning.report import take_report
 from filterd.learning.review import EMPTY, Reviewing
 from filterd.learning.senders import SenderWords
 from filterd.learning.settings import LearningLimits
@@ -102,6 +103,8 @@ class SiteLearner:
             return Reviewing(self).review(request)
         if request.klass is None:
             raise LearningError("nothing was asked")
+        if request.report:
+            return take_report(self, request)
         if request.way is not None:
             return Reviewing(self).suggest(request)
         return self.learn(request.raw, request.klass, request.reporter, request.by)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from filterd.frontends.reports import plain
 from filterd.frontends.settings import TlsUse
 from filterd.frontends.smtp import commands, identity, replies
 from filterd.frontends.smtp.client import Client, relayed
@@ -142,7 +143,8 @@ class Dialogue:
         if early is not None:
             return early
         mail.asked += 1
-        reply = await mail.transaction.rcpt(recipient)
+        ends_here = plain(path.address) in mail.door.site.reports
+        reply = replies.OK if ends_here else await mail.transaction.rcpt(recipient)
         if reply.ok:
             mail.recipients.append(recipient)
             mail.domains.add(path.domain)

@@ -77,6 +77,7 @@ class Site:
     hostname: str  # in the banner and in Received
     domains: frozenset[str] = frozenset()  # ours: lower case, A-labels
     internal: Networks = field(default_factory=Networks)  # mail from here is outbound
+    reports: frozenset[str] = frozenset()  # addresses whose mail ends here, as `reports.plain` writes them
     bare_newline: BareNewline = BareNewline.NORMALIZE
     deadline: float = 90.0  # seconds from the end of the data to our reply
 
