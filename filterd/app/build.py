@@ -7,6 +7,9 @@ RuleErrors, ModelError, PoolError.
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 from filterd.config.load import Loaded
 from filterd.config.model import Config
 from filterd.engine.engine import Ask, Generation, Judges, ask_nobody
@@ -42,6 +45,17 @@ async def pooled(loaded: Loaded, ask: Ask, workers: int | None = None) -> Genera
     pool = Pool(setup_of(loaded.config), workers or loaded.config.workers or default_size())
     await pool.start()
     return _generation(loaded, pool, ask)
+
+
+def redecided(generation: Generation, loaded: Loaded) -> Generation:
+    """The same judges and counters, under other policies and another access list."""
+    return replace(
+        generation,
+        config=loaded.hash,
+        policies=loaded.config.all_policies,
+        users=0,
+        unused=asyncio.Event(),
+    )
 
 
 def inline(loaded: Loaded, ask: Ask = ask_nobody) -> Generation:
