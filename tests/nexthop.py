@@ -142,10 +142,12 @@ class FakeHop:
         script: Mapping[str, Any] | None = None,
         unix: Path | None = None,
         tls: ssl.SSLContext | None = None,
+        implicit: bool = False,
         die_in_body: int | None = None,
     ) -> None:
         self.lmtp = lmtp
-        self.keywords = tuple(keywords) + (("STARTTLS",) if tls else ())
+        self.implicit = implicit  # TLS from the first byte
+        self.keywords = tuple(keywords) + (("STARTTLS",) if tls and not implicit else ())
         self.script: dict[str, Any] = {
             verb: list(said) if isinstance(said, list) else said for verb, said in (script or {}).items()
         }
@@ -186,9 +188,11 @@ class FakeHop:
             self._server = await asyncio.start_unix_server(self._accept, self.unix)
             self.url = f"lmtp+unix:{self.unix}"
             return
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        context = self.tls if self.implicit else None
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"{'lmtp' if self.lmtp else 'smtp'}://127.0.0.1:{self.port}"
+        scheme = "lmtp" if self.lmtp else "smtps" if self.implicit else "smtp"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
 
     async def stop(self) -> None:
         """Stop listening and cut every connection, as a crash would."""
@@ -206,7 +210,7 @@ class FakeHop:
         task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = Session()
+        session = Session(tls=self.implicit)
         self.sessions.append(session)
         try:
             with contextlib.suppress(_Gone, OSError, asyncio.CancelledError):  # ssl.SSLError is an OSError

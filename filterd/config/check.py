@@ -86,7 +86,7 @@ def _passwords(config: Config) -> Iterator[Contradiction]:
             key = ("listeners", position, "relay")
             if hop.protocol is not HopProtocol.SMTP:
                 yield key, f"{url} cannot check passwords: a submission listener needs smtp://host:port"
-            elif not (safe or listener.insecure_relay or Address(hop.host).loopback):
+            elif not (safe or hop.tls or listener.insecure_relay or Address(hop.host).loopback):
                 yield key, f"passwords would go to {url} without TLS: set relay.tls to required or verify"
 
 

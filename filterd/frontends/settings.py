@@ -113,8 +113,8 @@ class RelayingListener(TrustingListener):
     """What doors have that hand mail to a next hop."""
 
     relay: RelayField = Field(
-        description="The next hop: `smtp://host:port`, `lmtp://host:port`, `lmtp+unix:/path` or `maildir:/path`; "
-        "or a list of them, of which mail goes to the first that is up."
+        description="The next hop: `smtp://host:port`, `smtps://host:port`, `lmtp://host:port`, `lmtp+unix:/path` or "
+        "`maildir:/path`; or a list of them, of which mail goes to the first that is up."
     )
     xclient: bool = Field(False, description="Pass the client on to the next hop with XCLIENT.")
     proxy_protocol: bool = Field(

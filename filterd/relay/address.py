@@ -1,5 +1,5 @@
-"""HopAddress: a relay address taken apart. `smtp://host:port`, `lmtp://host:port`, `lmtp+unix:/path`,
-`maildir:/path`.
+"""HopAddress: a relay address taken apart. `smtp://host:port`, `smtps://host:port`, `lmtp://host:port`,
+`lmtp+unix:/path`, `maildir:/path`.
 
 `parse_url` raises ValueError with one sentence for a person; nothing is resolved or opened.
 """
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from filterd.value import Value
 
-_DEFAULT_PORTS = {"smtp": 25, "lmtp": 24}
+_DEFAULT_PORTS = {"smtp": 25, "smtps": 465, "lmtp": 24}
 
 
 class HopProtocol(enum.StrEnum):
@@ -25,6 +25,7 @@ class HopAddress(Value):
     host: str = ""  # no brackets; "" when there is a path
     port: int = 0
     path: str = ""  # of the Unix socket or the Maildir
+    tls: bool = False  # from the first byte
 
 
 def parse_url(url: str) -> HopAddress:
@@ -38,10 +39,12 @@ def parse_url(url: str) -> HopAddress:
             if not path.startswith("/"):
                 raise ValueError(f"{kind}: wants an absolute path, as in {kind}:/path, not {url!r}")
             return HopAddress(HopProtocol.MAILDIR if kind == "maildir" else HopProtocol.LMTP, path=path)
-        case "smtp" | "lmtp" as kind:
+        case "smtp" | "smtps" | "lmtp" as kind:
             return _network(kind, url)
         case other:
-            raise ValueError(f"unknown relay protocol {other!r} in {url!r}; known: smtp, lmtp, lmtp+unix, maildir")
+            raise ValueError(
+                f"unknown relay protocol {other!r} in {url!r}; known: smtp, smtps, lmtp, lmtp+unix, maildir"
+            )
 
 
 def _network(scheme: str, url: str) -> HopAddress:
@@ -54,4 +57,5 @@ def _network(scheme: str, url: str) -> HopAddress:
         raise ValueError(f"no host in the relay address {url!r}; write {scheme}://host:port")
     if parts.username or parts.password or parts.query or parts.fragment or parts.path not in ("", "/"):
         raise ValueError(f"a relay address is {scheme}://host:port and nothing else: {url!r}")
-    return HopAddress(HopProtocol(scheme), parts.hostname, port or _DEFAULT_PORTS[scheme])
+    protocol = HopProtocol(scheme.removesuffix("s"))
+    return HopAddress(protocol, parts.hostname, port or _DEFAULT_PORTS[scheme], tls=scheme == "smtps")

@@ -107,6 +107,12 @@ class Connection(asyncio.Protocol):
             raise ConnectionError("it closed the connection while TLS began")
         self._transport = transport
 
+    @property
+    def certificate(self) -> bytes:
+        """What the peer showed, in DER; empty without TLS."""
+        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        return (tls.getpeercert(binary_form=True) if tls is not None else None) or b""
+
     def fail(self, why: str) -> None:
         """Of no more use. What was not sent yet never will be."""
         self.failure = self.failure or why

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import socket
 import ssl
@@ -35,12 +36,13 @@ class Busy(ConnectFailed):
     """It has as many connections as it may have, and none became free in time."""
 
 
-def tls_context(settings: RelaySettings) -> ssl.SSLContext | None:
+def tls_context(address: HopAddress, settings: RelaySettings) -> ssl.SSLContext | None:
     """The TLS settings of a next hop; None when it is off. Raises OSError when the CA file cannot be read."""
-    if settings.tls is TlsMode.OFF:
+    if settings.tls is TlsMode.OFF and not address.tls:
         return None
     context = ssl.create_default_context(cafile=settings.ca)
-    if settings.tls is not TlsMode.VERIFY:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.tls is not TlsMode.VERIFY or settings.fingerprints:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -88,7 +90,7 @@ async def _places(address: HopAddress, settings: RelaySettings) -> list[HopAddre
     except OSError as error:
         raise ConnectFailed(f"cannot be reached: {_said(error)}") from error
     hosts = dict.fromkeys(str(place[0]) for *_, place in found)
-    return [HopAddress(address.protocol, host, address.port) for host in hosts]
+    return [HopAddress(address.protocol, host, address.port, tls=address.tls) for host in hosts]
 
 
 async def _at(
@@ -109,7 +111,7 @@ async def _within(
     """One attempt, in the time that it is given."""
     try:
         async with asyncio.timeout(patience):
-            connection = await _open(place, settings)
+            connection = await _open(place, address, settings, context)
             connection.place = place.host
             try:
                 await _greet(connection, address, settings, context)
@@ -123,12 +125,19 @@ async def _within(
         raise ConnectFailed(f"cannot be reached: {_said(error)}") from error
 
 
-async def _open(place: HopAddress, settings: RelaySettings) -> Connection:
+async def _open(
+    place: HopAddress, address: HopAddress, settings: RelaySettings, context: ssl.SSLContext | None
+) -> Connection:
     loop = asyncio.get_running_loop()
     if place.path:
         return (await loop.create_unix_connection(Connection, place.path))[1]
     local = (settings.source_address, 0) if settings.source_address else None
-    return (await loop.create_connection(Connection, place.host, place.port, local_addr=local))[1]
+    if not place.tls:
+        return (await loop.create_connection(Connection, place.host, place.port, local_addr=local))[1]
+    opening = loop.create_connection(
+        Connection, place.host, place.port, ssl=context, server_hostname=address.host, local_addr=local
+    )
+    return (await opening)[1]
 
 
 async def _greet(
@@ -138,12 +147,24 @@ async def _greet(
     await _hello(connection, address, settings)
     if context is None or address.path:  # nobody listens on a Unix socket
         return
+    if address.tls:
+        return _check_fingerprint(connection, settings)
     if not connection.capabilities.has("STARTTLS"):
         if settings.tls is not TlsMode.OPPORTUNISTIC:
             raise ConnectFailed(f"does not announce STARTTLS, and `tls` is {settings.tls}")
         return
     await _start_tls(connection, address, settings, context)
+    _check_fingerprint(connection, settings)
     await _hello(connection, address, settings)  # RFC 3207 section 4.2: what was announced before is void
+
+
+def _check_fingerprint(connection: Connection, settings: RelaySettings) -> None:
+    """Raises ConnectFailed when another certificate than a known one was shown."""
+    if not settings.fingerprints:
+        return
+    shown = hashlib.sha256(connection.certificate).hexdigest()
+    if shown not in settings.fingerprints:
+        raise ConnectFailed(f"shows a certificate that is not in relay.fingerprints: {shown}")
 
 
 async def _start_tls(

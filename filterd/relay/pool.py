@@ -26,7 +26,7 @@ class Pool:
         self._address = address
         self._place = ""  # of several IP addresses the one that served last
         self._settings = settings
-        self._tls = tls_context(settings)
+        self._tls = tls_context(address, settings)
         self._free = asyncio.Semaphore(settings.max_connections)
         self._busy = 0
         self._lent: dict[Connection, Hashable] = {}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
+import re
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from filterd.settings import Duration, Settings
+
+_SHA256 = re.compile("[0-9a-f]{64}").fullmatch
 
 
 class TlsMode(enum.StrEnum):
@@ -57,13 +60,33 @@ class RelaySettings(Settings):
     tls: TlsMode = Field(
         default=TlsMode.OPPORTUNISTIC,
         description="STARTTLS: off; opportunistic (if announced, any certificate); required (any "
-        "certificate); verify (required, and the certificate must be valid for the host). "
-        "Never used on a Unix socket.",
+        "certificate); verify (required, and the certificate must be valid for the host). With an `smtps:` "
+        "address TLS is always there, and verify says whether it is checked. Never used on a Unix socket.",
     )
     ca: Path | None = Field(
         default=None,
         description="The file of certificates that `tls: verify` trusts; the system's when null.",
     )
+    fingerprints: tuple[str, ...] = Field(
+        default=(),
+        description="SHA-256 fingerprints of certificates, as `openssl x509 -fingerprint -sha256` prints them. The "
+        "next hop must show one of them, whatever its name and issuer are. With `tls: required` or `verify`.",
+    )
+
+    @field_validator("fingerprints")
+    @classmethod
+    def _are_sha256(cls, fingerprints: tuple[str, ...]) -> tuple[str, ...]:
+        plain = tuple(one.replace(":", "").lower() for one in fingerprints)
+        if wrong := next((given for given, one in zip(fingerprints, plain, strict=True) if not _SHA256(one)), None):
+            raise ValueError(f"{wrong!r} is not a SHA-256 fingerprint: 64 hexadecimal digits")
+        return plain
+
+    @model_validator(mode="after")
+    def _fingerprints_need_tls(self) -> RelaySettings:
+        if self.fingerprints and self.tls not in (TlsMode.REQUIRED, TlsMode.VERIFY):
+            raise ValueError("fingerprints need tls: required or verify")
+        return self
+
     xforward: bool = Field(
         default=True, description="Tell the next hop about the client by XFORWARD, when it announces that."
     )
