@@ -15,22 +15,22 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from filterd.classifier.learner import ETA, contradiction, logistic
+from filterd.classifier.learner import BIAS, ETA, START, WRONG, pull
 from filterd.classifier.metrics import probability
 
 Floats = NDArray[np.float64]
 
 
 class AdaGradClassifier(ClassifierMixin, BaseEstimator):
-    """Logistic regression by AdaGrad with a gradient that redescends where a label contradicts a sure score.
+    """Logistic regression by AdaGrad in which a label that contradicts a sure score pulls little.
 
-    Parameters: `eta`, the rate; `robust`, whether the gradient redescends; `epochs` of `fit`. Learned: `coef_` of
+    Parameters: `eta`, the rate; `wrong`, the share of labels that may be wrong, 0 for none; `epochs` of `fit`. Learned: `coef_` of
     shape (1, n_features), `intercept_` (1,), `classes_` (2,).
     """
 
-    def __init__(self, eta: float = ETA, robust: bool = True, epochs: int = 5) -> None:
+    def __init__(self, eta: float = ETA, wrong: float = WRONG, epochs: int = 5) -> None:
         self.eta = eta
-        self.robust = robust
+        self.wrong = wrong
         self.epochs = epochs
 
     def fit(self, X: Any, y: Any) -> AdaGradClassifier:
@@ -79,7 +79,7 @@ class AdaGradClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = classes
         self.coef_ = np.zeros((1, features))
         self.intercept_ = np.zeros(1)
-        self._squares = np.full(features + 1, 1e-6)
+        self._squares = np.full(features + 1, START)
 
     def _learn(self, X: Any, y: Any) -> None:
         rows = _unit(X)
@@ -90,13 +90,13 @@ class AdaGradClassifier(ClassifierMixin, BaseEstimator):
 
     def _step(self, at: Any, values: Floats, sign: float) -> None:
         margin = sign * (float(self.coef_[0, at] @ values) + self.intercept_[0])
-        pull = logistic(-margin) * (contradiction(margin) if self.robust else 1.0)
-        gradient = np.append(pull * values, pull)
+        force = pull(margin, self.wrong)
+        gradient = np.append(force * values, force)
         places = np.append(at, len(self._squares) - 1)
         self._squares[places] += gradient**2
         move = sign * self.eta * gradient / np.sqrt(self._squares[places])
         self.coef_[0, at] += move[:-1]
-        self.intercept_[0] += move[-1]
+        self.intercept_[0] += BIAS * move[-1]
 
 
 def _unit(X: Any) -> Any:

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from filterd.classifier.site import Example, SiteModel
 from filterd.value import replace
 
+KEPT = 10_000  # labels that a model keeps in a stream, which may be of any length
+
 Floats = NDArray[np.float64]
 
 
@@ -56,7 +58,7 @@ def stream(
     labelled: Iterable[tuple[Example, bool]], feedback: Feedback = IDEAL, model: SiteModel | None = None
 ) -> Iterator[tuple[float, bool]]:
     """As `online`, for messages whose number is not known: (score, label) of each."""
-    site = SiteModel() if model is None else model
+    site = SiteModel(most=KEPT) if model is None else model
     random = np.random.Generator(np.random.PCG64(feedback.seed))
     waiting: deque[tuple[Example, bool]] = deque()
     for place, (example, spam) in enumerate(labelled):

@@ -1,16 +1,18 @@
 """Work on many things in shards, on several processes: joblib, and nothing else, knows where.
 
 In go things as they come and a function for a list of them; out come its answers, in order. Few shards are under way
-at a time, so memory is bounded by the shard. `with joblib.parallel_config("dask"): ...` moves it to a cluster.
+at a time, so memory is bounded by the shard; one shard is done right here. `on_cluster` moves it all to a cluster.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 SHARD = 250
+_PATIENCE = 10  # seconds for a scheduler to answer
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -21,13 +23,26 @@ def in_shards(
 ) -> Iterator[Answer]:
     """What `work` makes of each shard. With more than one job both must be picklable."""
     shards = _cut(iter(items), size)
-    if jobs == 1:
-        yield from map(work, shards)
+    first = list(itertools.islice(shards, 2))
+    if jobs == 1 or len(first) < 2:
+        yield from map(work, itertools.chain(first, shards))
         return
     import joblib
 
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs")
-    yield from parallel(joblib.delayed(work)(shard) for shard in shards)
+    yield from parallel(joblib.delayed(work)(shard) for shard in itertools.chain(first, shards))
+
+
+@contextlib.contextmanager
+def on_cluster(address: str) -> Iterator[None]:
+    """Shards go to the workers of this Dask scheduler while the context is open. Needs the extra `dask`; raises
+    ModuleNotFoundError without it, OSError when nobody answers.
+    """
+    import joblib
+    from distributed import Client
+
+    with Client(address, timeout=_PATIENCE), joblib.parallel_config("dask"):
+        yield
 
 
 def _cut(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

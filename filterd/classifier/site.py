@@ -13,15 +13,17 @@ Deterministic: the same labels in the same order give the same weights. Reads no
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from filterd.classifier.features import SIZE, VERSION, Features
-from filterd.classifier.learner import Learner
+from filterd.classifier.learner import Learner, log_logistic
 from filterd.classifier.model import Model
 from filterd.classifier.points import SLOPE
 from filterd.mail import Message
@@ -32,10 +34,8 @@ VIEWS = {"raw": SIZE, "text": SIZE}  # and how many features each has
 BASE_HALF = 20  # labels of the rarer class at which the base model's weight has halved
 ONE_CLASS = 0.1  # of the site's own learning while one class has no label, and a base model knows both
 REPLAY = 10  # old labels of each class looked at again after a new one, at most
-REPLAY_MARGIN = 6.0  # ... and learnt again if right, but less sure than this
-ETA_YOUNG = 0.5  # the learning rate with few labels
-ETA_OLD = 0.2  # ... and with very many
-OLD = 20_000  # labels at which it is half way between the two
+REPLAY_MARGIN = 4.0  # ... and learnt again if right, but less sure than this
+REPLAY_DOUBTED = -3.0  # a label that contradicted the score by more when it came is not
 EPOCHS = 5  # passes when learning everything again
 GATE_LABELS = 200  # of each class, before the site model may quarantine by itself
 GATE_LATEST = 2_000  # labels whose first scores the gate looks at
@@ -43,8 +43,8 @@ GATE_FALSE = 0.001  # of ham among them, at most, over the probability it would 
 REVIEW_MARGIN = -4.0  # a label this far from the score goes to a person
 
 # What part of the base model's log-odds to believe here, and how likely each part is before any label.
-_PARTS = np.linspace(0.0, 1.0, 5)
-_PRIOR = np.log(np.array([0.1, 0.1, 0.2, 0.3, 0.3]))
+_PARTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_PRIOR = (0.1, 0.1, 0.2, 0.3, 0.3)
 
 _SURE = 800 / SLOPE  # log-odds of the shipped quarantine threshold
 
@@ -106,17 +106,20 @@ class _Kept(Value):
 class SiteModel:
     """Learns with `learn` and `forget`; says with `log_odds`. One thread at a time."""
 
-    def __init__(self, replay: int = REPLAY, base_weight: float | None = None) -> None:
-        """`base_weight`: what the base model counts, whatever its record here."""
-        self.replay = replay
+    def __init__(self, base_weight: float | None = None, most: int | None = None) -> None:
+        """`base_weight`: what the base model counts, whatever its record here. `most`: labels that are kept; older
+        ones stay learnt, but cannot be forgotten any more.
+        """
         self._fixed = base_weight
+        self._most = most
         self._kept: dict[str, _Kept] = {}
         self._classes: dict[bool, list[str]] = {False: [], True: []}
+        self._dropped = {False: 0, True: 0}
         self._reset()
 
     def _reset(self) -> None:
-        self.learners = [Learner(size, ETA_YOUNG) for size in VIEWS.values()]
-        self._belief = _PRIOR.copy()
+        self.learners = [Learner(size) for size in VIEWS.values()]
+        self._believe([math.log(likely) for likely in _PRIOR])
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -126,11 +129,11 @@ class SiteModel:
 
     @property
     def ham(self) -> int:
-        return len(self._classes[False])
+        return len(self._classes[False]) + self._dropped[False]
 
     @property
     def spam(self) -> int:
-        return len(self._classes[True])
+        return len(self._classes[True]) + self._dropped[True]
 
     @property
     def rarer(self) -> int:
@@ -142,10 +145,9 @@ class SiteModel:
         """What the base model counts here: what its record on this site's labels earns it, and less with each."""
         if self._fixed is not None:
             return self._fixed
-        if not self._kept:
+        if not self.ham + self.spam:
             return 1.0
-        likely = np.exp(self._belief - self._belief.max())
-        return float(likely @ _PARTS / likely.sum()) * BASE_HALF / (BASE_HALF + self.rarer)
+        return self._believed * BASE_HALF / (BASE_HALF + self.rarer)
 
     def score(self, example: Example) -> float:
         """Log-odds as they come: what ranks messages."""
@@ -170,7 +172,7 @@ class SiteModel:
         if before is not None:
             self.forget(example.digest)
         self._keep(example, spam, said)
-        self._prepare(len(self._kept), example, spam)
+        self._hear(example, spam)
         self._step(example, spam)
         self._look_again()
         return Learnt(True, margin, before is not None)
@@ -188,8 +190,9 @@ class SiteModel:
         """Learn everything kept again, from nothing, in the order it came."""
         self._reset()
         for epoch in range(epochs):
-            for count, kept in enumerate(self._kept.values(), 1):
-                self._prepare(count, kept.example, kept.spam if epoch == 0 else None)
+            for kept in self._kept.values():
+                if epoch == 0:
+                    self._hear(kept.example, kept.spam)
                 self._step(kept.example, kept.spam)
 
     def restore(self, kept: Iterable[tuple[Example, bool, float]]) -> None:
@@ -214,13 +217,16 @@ class SiteModel:
             rest=np.array([*biases, *squares, *self._belief]),
         )
 
-    def resume(self, weights: NDArray[Any], squares: NDArray[Any], rest: NDArray[np.float64]) -> None:
-        """Go on from what `learnt` gave."""
+    def resume(
+        self, weights: NDArray[Any], squares: NDArray[Any], rest: NDArray[np.float64], ham: int = 0, spam: int = 0
+    ) -> None:
+        """Go on from what `learnt` gave; `ham` and `spam` are labels in it that are not kept here."""
+        self._dropped = {False: ham, True: spam}
         count = len(self.learners)
         for place, learner in enumerate(self.learners):
             learner.weights[:], learner.squares[:] = weights[place], squares[place]
             learner.bias, learner.bias_square = float(rest[place]), float(rest[count + place])
-        self._belief = np.array(rest[2 * count : 2 * count + len(_PARTS)])
+        self._believe([float(log) for log in rest[2 * count : 2 * count + len(_PARTS)]])
 
     def label(self, digest: str) -> bool | None:
         """Is the message spam? None when it has no label."""
@@ -238,7 +244,7 @@ class SiteModel:
         """
         if self.rarer < GATE_LABELS:
             return False
-        latest = list(self._kept.values())[-GATE_LATEST:]
+        latest = list(islice(reversed(self._kept.values()), GATE_LATEST))
         ham = [kept.said for kept in latest if not kept.spam]
         wrong = sum(said > _SURE for said in ham)
         return len(ham) >= GATE_LABELS and wrong <= GATE_FALSE * len(ham)
@@ -246,14 +252,23 @@ class SiteModel:
     def _keep(self, example: Example, spam: bool, said: float) -> None:
         self._kept[example.digest] = _Kept(example, spam, said)
         self._classes[spam].append(example.digest)
+        if self._most is not None and len(self._kept) > self._most:
+            oldest = next(iter(self._kept))
+            its = self._kept.pop(oldest).spam
+            self._classes[its].remove(oldest)
+            self._dropped[its] += 1
 
-    def _prepare(self, labels: int, example: Example, spam: bool | None) -> None:
-        """The learning rate for that many labels; and the base model's record, when the label is new."""
-        rate = ETA_OLD + (ETA_YOUNG - ETA_OLD) * OLD / (OLD + labels)
-        for learner in self.learners:
-            learner.eta = rate
-        if spam is not None:
-            self._belief -= np.logaddexp(0.0, (-1.0 if spam else 1.0) * _PARTS * example.base)
+    def _hear(self, example: Example, spam: bool) -> None:
+        """A new label is a test of the base model."""
+        if example.base:
+            said = example.base if spam else -example.base
+            self._believe([log + log_logistic(part * said) for log, part in zip(self._belief, _PARTS, strict=True)])
+
+    def _believe(self, belief: list[float]) -> None:
+        """Log-likelihoods of `_PARTS`, up to a constant, and the part to expect of them."""
+        self._belief = belief
+        likely = [math.exp(log - max(belief)) for log in belief]
+        self._believed = math.fsum(map(operator.mul, likely, _PARTS)) / math.fsum(likely)
 
     def _step(self, example: Example, spam: bool) -> None:
         offset = self.base_weight * example.base
@@ -261,11 +276,14 @@ class SiteModel:
             learner.learn(view, spam, offset)
 
     def _look_again(self) -> None:
-        random = np.random.Generator(np.random.PCG64(len(self._kept)))
+        """Old labels again: those that are right but not yet sure. One that was doubted when it came may be wrong, and is
+        left alone.
+        """
+        random = np.random.Generator(np.random.PCG64(self.ham + self.spam))
         for spam, digests in self._classes.items():
-            count = min(self.replay, len(digests))
-            for place in random.choice(len(digests), count, replace=False) if count else ():
+            for place in random.integers(len(digests), size=REPLAY) if digests else ():
                 kept = self._kept[digests[place]]
-                said = self.score(kept.example)
-                if 0 < (said if spam else -said) < REPLAY_MARGIN:
-                    self._step(kept.example, spam)
+                if (kept.said if spam else -kept.said) > REPLAY_DOUBTED:
+                    said = self.score(kept.example)
+                    if 0 < (said if spam else -said) < REPLAY_MARGIN:
+                        self._step(kept.example, spam)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from filterd.classifier.explain import AGAINST, FOR, REST, explain, first_places
-from filterd.classifier.features import SIZE, Features
+from filterd.classifier.explain import REST, explain, strongest, summed
+from filterd.classifier.features import Features
 from filterd.classifier.learner import logistic
 from filterd.classifier.live import Live
 from filterd.classifier.model import Model
@@ -45,7 +45,7 @@ def think(mail: Mail, model: Model | None, site: Live | None) -> Opinion:
         logistic(log_odds),
         given,
         model.id if model else "",
-        _summed(evidence, given),
+        summed(evidence, given),
         site=site.id,
         trusted=site.trusted,
     )
@@ -63,24 +63,14 @@ def _of_base(features: Features, model: Model | None, share: float) -> list[Evid
 
 def _of_site(features: Features, site: Live, scale: float) -> list[Evidence]:
     """The site's strongest tokens, and the head of the message as one."""
+    shares = site.shares(1, features.text)
     found = features.text_occurrences
-    first = first_places(found, SIZE)
-    shares = site.shares(1, found[first])
-    order = np.argsort(shares, kind="stable")
-    strongest = np.concatenate((order[:AGAINST], order[max(len(order) - FOR, AGAINST) :]))
     evidence = [
-        Evidence(f"here: {features.text_token(int(first[place]))}", round(float(shares[place]) * scale))
-        for place in strongest
+        Evidence(
+            f"here: {features.text_token(int(np.argmax(found == features.text[place])))}",
+            round(float(shares[place]) * scale),
+        )
+        for place in strongest(shares)
     ]
     head = round(float(site.shares(0, features.raw).sum()) * scale)
     return [*evidence, Evidence("here: how the message begins, byte by byte", head)]
-
-
-def _summed(evidence: list[Evidence], given: int) -> tuple[Evidence, ...]:
-    """The strongest for and against, by size, and one line for all that is missing to `given`."""
-    evidence.sort(key=lambda one: (-one.points, one.token))
-    chosen = [one for one in evidence[:FOR] if one.points > 0]
-    chosen += [one for one in evidence[::-1][:AGAINST] if one.points < 0]
-    chosen.sort(key=lambda one: (-abs(one.points), one.token))
-    rest = given - sum(one.points for one in chosen)
-    return (*chosen, Evidence(REST, rest)) if rest or not chosen else tuple(chosen)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from scipy.optimize import minimize
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
-PENALTY = 2.0  # on the squared distance from the score in force, for each rule
+PENALTY = 4.0  # on the squared distance from the score in force, for each rule
 FOLDS = 5
 STEP = 0.1  # points that scores are rounded to
 _LIGHTEST, _HEAVIEST = 0.25, 256.0  # what a ham message may weigh, against one of spam
@@ -58,9 +59,9 @@ class Evidence:
     def slopes(self, scores: Floats, of_points: Floats) -> Floats:
         """How a sum over messages changes with each score, when it changes so with their points."""
         slopes = np.asarray(self.hits.T @ of_points, dtype=np.float64)
-        for group, over in self._over(scores):
-            capped = group.members[scores[group.members] > 0]
-            slopes[capped] -= self.hits[:, capped].T @ np.where(over > 0, of_points, 0.0)
+        for (group, over), hits in zip(self._over(scores), self._hits_of_groups, strict=True):
+            capped = scores[group.members] > 0
+            slopes[group.members] -= np.where(capped, hits.T @ np.where(over > 0, of_points, 0.0), 0.0)
         return slopes
 
     def part(self, rows: NDArray[Any]) -> Evidence:
@@ -80,9 +81,13 @@ class Evidence:
     def _over(self, scores: Floats) -> list[tuple[Group, Floats]]:
         """By how much each message goes over the cap of each group."""
         return [
-            (group, np.maximum(self.hits[:, group.members] @ np.maximum(scores[group.members], 0.0) - group.cap, 0.0))
-            for group in self.groups
+            (group, np.maximum(hits @ np.maximum(scores[group.members], 0.0) - group.cap, 0.0))
+            for group, hits in zip(self.groups, self._hits_of_groups, strict=True)
         ]
+
+    @cached_property
+    def _hits_of_groups(self) -> list[Any]:
+        return [self.hits[:, group.members] for group in self.groups]
 
 
 @dataclass(frozen=True, eq=False)

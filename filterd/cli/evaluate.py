@@ -9,17 +9,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, read_config
-from filterd.cli.learning_sources import HamOption, IndexOption, JobsOption, SpamOption, counter, given
+from filterd.cli.learning_sources import (
+    DaskOption,
+    HamOption,
+    IndexOption,
+    JobsOption,
+    SpamOption,
+    at_work,
+    counter,
+    given,
+)
 from filterd.learning import LearningError
 from filterd.learning.labelled import Sources, Taken, take
 from filterd.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from filterd.classifier import Live
+    from filterd.classifier import Model
     from filterd.classifier.metrics import Interval, Metrics
     from filterd.classifier.protocol import Feedback
+    from filterd.classifier.site import Example, SiteModel
+    from filterd.config import Config
 
 
 def command(
@@ -39,33 +50,40 @@ def command(
     base: Annotated[
         bool, typer.Option("--base/--no-base", help="With the base model, or the site's own alone.")
     ] = True,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", metavar="DIR", help="A base model, or a version of the site's, in place of what is used."
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder for metrics.json, plots and a page.")
     ] = None,
     bootstrap: Annotated[int, typer.Option(min=0, metavar="N", help="Resamples for the 95 % intervals.")] = 200,
     config: ConfigOption = None,
-    jobs: JobsOption = 1,
+    jobs: JobsOption = 0,
+    dask: DaskOption = "",
     as_object: JsonOption = False,
 ) -> int:
-    """Without --online, the models in use judge the messages and learn nothing. 1-ROCA %: how often a ham outranks a
-    spam. LAM %: the logistic mean of both error rates at even odds. sm@hm.1%: spam missed when 0.1 % of ham is
-    blocked."""
+    """Without --online, the models in use, or the given one, judge the messages and learn nothing. 1-ROCA %: how often
+    a ham outranks a spam. LAM %: the logistic mean of both error rates at even odds. sm@hm.1%: spam missed when 0.1 %
+    of ham is blocked."""
     import numpy as np
 
-    from filterd.classifier import ModelError, load_shipped_or, open_live
+    from filterd.classifier import ModelError
     from filterd.classifier.metrics import measure
     from filterd.classifier.protocol import Feedback
 
     settings = read_config(config)
     sources = given(spam, ham, index, required=True)
     try:
-        model = load_shipped_or(settings.model) if base else None
-        with counter("messages") as done:
-            taken = take(sources, model, jobs, done)
+        foreign, site = _models(settings, model, base=base)
+        with at_work(jobs, dask) as processes, counter("messages", sources.count()) as done:
+            taken = take(sources, foreign, processes, done)
             if online:
-                labels, scores = _online(taken, Feedback(delay, noise, freeze))
+                labels, scores = _online(taken, Feedback(delay, noise, freeze), site)
             else:
-                labels, scores = _as_it_is(taken, open_live(settings.state))
+                labels, scores = _as_it_is(taken, _judge(settings, model, site))
         metrics = measure(labels, np.array(scores), bootstrap=bootstrap)
         if report is not None:
             _report(report, sources, online, labels, scores, metrics)
@@ -80,24 +98,46 @@ def command(
     return 2 if sources.unreadable else 0
 
 
-def _online(taken: Iterable[Taken], feedback: Feedback) -> tuple[list[bool], list[float]]:
+def _models(config: Config, folder: Path | None, *, base: bool) -> tuple[Model | None, SiteModel | None]:
+    """The base model and the site's version to try; raises ModelError, LearningError."""
+    from filterd.classifier import load_model, load_shipped_or
+    from filterd.classifier.manifest import read_folder
+    from filterd.learning.versions import opened_version
+
+    if folder is not None and read_folder(folder)[0].kind == "base":
+        return load_model(folder), None
+    foreign = load_shipped_or(config.model) if base else None
+    return foreign, None if folder is None else opened_version(folder, config.learn.fixed_base)
+
+
+def _judge(config: Config, folder: Path | None, site: SiteModel | None) -> Callable[[Example], float]:
+    """What gives the log-odds of a message: the models in use, or those given."""
+    from filterd.classifier import open_live
+
+    if site is not None:
+        return site.log_odds
+    live = open_live(config.state) if folder is None else None
+    return (lambda example: example.base) if live is None else live.judge
+
+
+def _online(taken: Iterable[Taken], feedback: Feedback, site: SiteModel | None) -> tuple[list[bool], list[float]]:
     """The protocol on a stream: labels are noted as the messages pass."""
     from filterd.classifier.protocol import stream
 
     labels: list[bool] = []
     scores: list[float] = []
-    for score, spam in stream(((one.example, one.spam) for one in taken), feedback):
+    for score, spam in stream(((one.example, one.spam) for one in taken), feedback, site):
         scores.append(score)
         labels.append(spam)
     return labels, scores
 
 
-def _as_it_is(taken: Iterable[Taken], live: Live | None) -> tuple[list[bool], list[float]]:
+def _as_it_is(taken: Iterable[Taken], judge: Callable[[Example], float]) -> tuple[list[bool], list[float]]:
     labels: list[bool] = []
     scores: list[float] = []
     for one in taken:
         labels.append(one.spam)
-        scores.append(one.example.base if live is None else live.judge(one.example))
+        scores.append(judge(one.example))
     return labels, scores
 
 

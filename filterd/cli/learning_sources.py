@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from filterd.cli.common import Fail
-from filterd.learning.labelled import Sources, Taken
+from filterd.learning.labelled import Sources
 from filterd.printable import printable
 from filterd.sources import Unreadable
+
+if TYPE_CHECKING:
+    from filterd.classifier.leaks import Presence
 
 SpamOption = Annotated[
     list[str] | None, typer.Option("--spam", metavar="PATH", help="Spam: a file, folder, mbox or Maildir. Repeatable.")
@@ -25,8 +29,22 @@ IndexOption = Annotated[
     Path | None,
     typer.Option("--index", metavar="FILE", help="A line for each message, `spam PATH` or `ham PATH`, in their order."),
 ]
-JobsOption = Annotated[int, typer.Option("--jobs", min=1, max=256, metavar="N", help="Processes.")]
+JobsOption = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        min=0,
+        max=256,
+        metavar="N",
+        help="Processes; 0 is one for each core.",
+        callback=lambda jobs: jobs or len(os.sched_getaffinity(0)),
+    ),
+]
+DaskOption = Annotated[
+    str, typer.Option("--dask", metavar="ADDRESS", help="Read on the workers of this Dask scheduler (tcp://HOST:PORT).")
+]
 
+ON_CLUSTER = 64  # shards under way, where the cluster decides on which workers
 _SHOWN = 5  # unreadable files that are named
 _SKEWED = 20  # times more of one class than of the other
 
@@ -53,19 +71,32 @@ def counter(what: str, total: int | None = None) -> Iterator[Callable[[int], Non
         yield lambda count: progress.update(task, completed=count)
 
 
-def warn(taken: Sequence[Taken], unreadable: Sequence[Unreadable]) -> None:
-    """On stderr: what could not be read, classes out of balance, and header fields that give the label away."""
-    from filterd.classifier.leaks import header_leaks
+@contextlib.contextmanager
+def at_work(jobs: int, dask: str) -> Iterator[int]:
+    """How many processes read, here or on a cluster. Raises Fail where there is no such cluster."""
+    if not dask:
+        yield jobs
+        return
+    from filterd.classifier.shards import on_cluster
 
+    try:
+        with on_cluster(dask):
+            yield ON_CLUSTER
+    except ModuleNotFoundError as error:
+        raise Fail("a cluster needs Dask: pip install 'filterd[dask]'") from error
+    except OSError as error:
+        raise Fail(f"no Dask scheduler answers at {printable(dask)}") from error
+
+
+def warn(seen: Presence, unreadable: Sequence[Unreadable]) -> None:
+    """On stderr: what could not be read, classes out of balance, and header fields that give the label away."""
     for one in unreadable[:_SHOWN]:
         sys.stderr.write(f"{printable(one.path)}: {one.why}\n")
     if len(unreadable) > _SHOWN:
         sys.stderr.write(f"and {len(unreadable) - _SHOWN} more that cannot be read\n")
-    labels = [one.spam for one in taken]
-    spam, ham = sum(labels), len(labels) - sum(labels)
-    if taken and max(spam, ham) > _SKEWED * min(spam, ham):
-        sys.stderr.write(f"{ham} ham and {spam} spam: the classes are far out of balance\n")
-    for leak in header_leaks((one.headers for one in taken), labels):
+    if max(seen.spam, seen.ham) > _SKEWED * min(seen.spam, seen.ham):
+        sys.stderr.write(f"{seen.ham} ham and {seen.spam} spam: the classes are far out of balance\n")
+    for leak in seen.leaks():
         sys.stderr.write(
             f"the field {printable(leak.name)} alone tells {'spam' if leak.of_spam else 'ham'} (AUC {leak.auc}): "
             "does it come from the collection rather than from the mail?\n"

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, read_config
 from filterd.cli.learn import learning
-from filterd.cli.learning_sources import HamOption, IndexOption, JobsOption, SpamOption, counter, given, warn
+from filterd.cli.learning_sources import (
+    DaskOption,
+    HamOption,
+    IndexOption,
+    JobsOption,
+    SpamOption,
+    at_work,
+    counter,
+    given,
+    warn,
+)
 from filterd.cli.storing import opened, who
 from filterd.config import Config
 from filterd.learning import LearningError, Request
-from filterd.learning.labelled import Taken, take
+from filterd.learning.labelled import Newest, Sources, take
 from filterd.printable import printable
+
+if TYPE_CHECKING:
+    from filterd.classifier import Model
 
 
 def command(
@@ -23,8 +37,12 @@ def command(
     ham: HamOption = None,
     index: IndexOption = None,
     config: ConfigOption = None,
-    jobs: JobsOption = 1,
+    jobs: JobsOption = 0,
     force: Annotated[bool, typer.Option("--force", help="Use it even if the gate objects.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Put the version there, and use it not.")
+    ] = None,
+    dask: DaskOption = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Make and measure the version, and use it not.")] = False,
     as_object: JsonOption = False,
 ) -> int:
@@ -39,20 +57,21 @@ def command(
     sources = given(spam, ham, index, required=False)
     try:
         base = load_shipped_or(settings.model)
-        with counter("reading") as done:
-            taken = _bounded(list(take(sources, base, jobs, done, keep_raw=True)), settings)
-        warn(taken, sources.unreadable)
+        with at_work(jobs, dask) as processes:
+            newest = _read(sources, base, processes, settings)
         with opened(settings) as store:
             stored = examples(store, settings.learn.labels, base)
-        if not stored and not taken:
+        if not stored and not newest.labels:
             raise Fail("there are no labels: give --spam, --ham or --index, or teach with filterd learn")
-        versions, live = Versions(settings.state), open_live(settings.state)
-        trained = train(stored, [(one.example, one.spam) for one in taken], live, settings.learn.fixed_base, _step)
-        used = not dry_run and (force or not trained.objection)
-        version = keep(versions, trained, base, live.id if live is not None and live.taught else "")
+        live = open_live(settings.state)
+        trained = train(stored, newest.labels, live, settings.learn.fixed_base, _step)
+        used = not dry_run and output is None and (force or not trained.objection)
+        version = keep(
+            Versions(settings.state), trained, base, live.id if live is not None and live.taught else "", output
+        )
         if used:
             with opened(settings) as store:
-                put(store, trained, {one.example.digest: one.raw for one in taken}, settings.learn.messages, who())
+                put(store, trained, newest.messages, settings.learn.messages, who())
             with learning(settings) as handle:
                 handle(Request(use=version, by=who()))
     except (LearningError, ModelError) as error:
@@ -70,17 +89,20 @@ def command(
         print_json(report)
     else:
         _tell(report)
-    return 0 if used or dry_run else 1
+    return 0 if used or dry_run or output is not None else 1
 
 
-def _bounded(taken: list[Taken], config: Config) -> list[Taken]:
-    """The newest labels that the site keeps, with as many messages as it has room for."""
-    found: list[Taken] = []
-    room = config.learn.messages
-    for one in taken[-config.learn.labels :][::-1]:
-        room -= len(one.raw)
-        found.append(one if room > 0 else Taken(one.example, one.spam, one.headers))
-    return found[::-1]
+def _read(sources: Sources, base: Model, jobs: int, config: Config) -> Newest:
+    """The newest labels of the sources; says what is to be warned of."""
+    from filterd.classifier.leaks import Presence
+
+    newest, seen = Newest(config.learn.labels, config.learn.messages), Presence()
+    with counter("reading", sources.count()) as done:
+        for one in take(sources, base, jobs, done, keep_raw=True):
+            seen.add(one.headers, one.spam)
+            newest.add(one)
+    warn(seen, sources.unreadable)
+    return newest
 
 
 def _step(what: str) -> None:

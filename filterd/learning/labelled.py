@@ -1,13 +1,14 @@
 """Labelled messages from where people keep them, and what the site's model takes of them.
 
 In go folders, files, mailboxes, or an index (one line a message: `spam PATH` or `ham PATH`, relative to the index, as
-the TREC spam track has it: a file is one message, even if it begins as an mbox does); out come `Labelled` messages, one at a time, or `Taken` examples, in order, made by as
-many processes as asked. An index that cannot be read raises LearningError; a message that cannot be read is skipped
-and counted.
+the TREC spam track has it: a file is one message, even if it begins as an mbox does); out come `Labelled` messages, one
+at a time, or `Taken` examples, in order, made by as many processes as asked. An index that cannot be read raises
+LearningError; a message that cannot be read is skipped and counted.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,6 +43,23 @@ class Taken:
     raw: bytes = b""
 
 
+class Newest:
+    """The newest labels, and as many of their messages as there is room for."""
+
+    def __init__(self, labels: int, room: int) -> None:
+        """At most so many labels, with at most `room` bytes of messages."""
+        self.labels: deque[tuple[Example, bool]] = deque(maxlen=labels)
+        self.messages: dict[str, bytes] = {}  # by digest
+        self._room = room
+
+    def add(self, one: Taken) -> None:
+        self.labels.append((one.example, one.spam))
+        self._room += len(self.messages.pop(one.example.digest, b"")) - len(one.raw)
+        self.messages[one.example.digest] = one.raw
+        while self._room < 0:
+            self._room += len(self.messages.pop(next(iter(self.messages))))
+
+
 @dataclass(slots=True)
 class Sources:
     """Where labelled messages are."""
@@ -50,6 +68,10 @@ class Sources:
     ham: tuple[str, ...] = ()
     index: Path | None = None
     unreadable: list[Unreadable] = field(default_factory=list)  # filled while reading
+
+    def count(self) -> int | None:
+        """How many messages there are, where that is known without reading them."""
+        return len(read_index(self.index)) if self.index is not None and not self.ham and not self.spam else None
 
     def __iter__(self) -> Iterator[Labelled]:
         if self.index is not None:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from filterd.classifier import Live, Manifest, Model
 from filterd.classifier.features import VERSION
+from filterd.classifier.learner import ETA, WRONG
 from filterd.classifier.metrics import one_minus_roca
 from filterd.classifier.points import SLOPE, TAG_POINTS
-from filterd.classifier.site import EPOCHS, ETA_OLD, ETA_YOUNG, REPLAY, Example, SiteModel
-from filterd.learning.versions import Versions
+from filterd.classifier.site import EPOCHS, REPLAY, Example, SiteModel
+from filterd.learning.versions import Versions, write_version
 from filterd.store.labels import Label
 from filterd.value import Value, pack
 
@@ -91,7 +93,7 @@ def manifest_of(trained: Trained, base: Model | None, parent: str) -> Manifest:
         ham=trained.model.ham,
         spam=trained.model.spam,
         sources={"given": _classes(trained.fresh)},
-        parameters={"epochs": EPOCHS, "eta_young": ETA_YOUNG, "eta_old": ETA_OLD, "replay": REPLAY},
+        parameters={"epochs": EPOCHS, "eta": ETA, "wrong": WRONG, "replay": REPLAY},
         metrics={name: _numbers(one) for name, one in measured.items() if one is not None},
         made_with={"numpy": np.__version__},
     )
@@ -111,9 +113,11 @@ def card_of(manifest: Manifest) -> str:
     ).replace("\n\n\n", "\n\n")
 
 
-def keep(versions: Versions, trained: Trained, base: Model | None, parent: str) -> str:
-    """Write the version; its id."""
+def keep(versions: Versions, trained: Trained, base: Model | None, parent: str, folder: Path | None = None) -> str:
+    """Write the version among the others, or to a folder of its own; its id."""
     manifest = manifest_of(trained, base, parent)
+    if folder is not None:
+        return write_version(folder, trained.model, manifest, card_of(manifest)).id
     return versions.keep(trained.model, manifest, card_of(manifest)).id
 
 

@@ -1,7 +1,8 @@
 """Versions of the site's model: verified folders beside the live arrays, and which of them was used when.
 
 `keep` writes one (it appears whole, or not at all), `arrays` reads one back after its hashes matched, `note` and
-`used` are the log behind rollback. Raises LearningError with one sentence.
+`used` are the log behind rollback. `write_version` and `read_version` do it in any folder. Raises LearningError with
+one sentence.
 """
 
 from __future__ import annotations
@@ -32,20 +33,13 @@ class Versions:
 
     def keep(self, model: SiteModel, manifest: Manifest, card: str) -> Manifest:
         """Write a version; its manifest with the id."""
-        learnt = model.learnt()
-        arrays: dict[str, NDArray[Any]] = {
-            "weights": np.stack(learnt.weights),
-            "squares": np.stack(learnt.squares),
-            "rest": learnt.rest,
-        }
         fresh = self._folder / ".fresh"
+        made = write_version(fresh, model, manifest, card)
         try:
-            made = write_folder(fresh, manifest, arrays, card)
-            if (self._folder / made.id).exists():
-                return made
-            fresh.rename(self._folder / made.id)
+            if not (self._folder / made.id).exists():
+                fresh.rename(self._folder / made.id)
         except OSError as error:
-            raise LearningError(f"{self._folder}: the version cannot be written: {error}") from error
+            raise _unwritten(self._folder, error) from error
         return made
 
     def all(self) -> Iterator[Manifest]:
@@ -68,22 +62,14 @@ class Versions:
                 yield str(error)
 
     def manifest(self, version: str) -> Manifest:
-        return self._read(version)[0]
+        return _read(self._place(version))[0]
 
     def card(self, version: str) -> str:
         return (self._place(version) / "CARD.md").read_text()
 
     def arrays(self, version: str) -> dict[str, NDArray[Any]]:
         """What the version had learnt; verified."""
-        manifest, arrays = self._read(version)
-        if manifest.features != VERSION:
-            raise LearningError(f"{version} was made for feature version {manifest.features}, not {VERSION}")
-        for name in ("weights", "squares"):
-            if name not in arrays or arrays[name].shape != _SHAPE or not np.isfinite(arrays[name]).all():
-                raise LearningError(f"{version}: {name}.npy is not what a site model has")
-        if "rest" not in arrays or len(arrays["rest"]) < 2 * len(VIEWS):
-            raise LearningError(f"{version}: rest.npy is not what a site model has")
-        return arrays
+        return read_version(self._place(version))[1]
 
     def note(self, version: str) -> None:
         """Remember that this version was taken over now."""
@@ -108,13 +94,53 @@ class Versions:
                     found.append(version)
         return found
 
-    def _read(self, version: str) -> tuple[Manifest, dict[str, NDArray[Any]]]:
-        try:
-            return read_folder(self._place(version))
-        except ModelError as error:
-            raise LearningError(str(error)) from error
-
     def _place(self, version: str) -> Path:
         if not version.startswith("site-") or not version.isascii() or not version.replace("-", "").isalnum():
             raise LearningError(f"{version!r} is not the id of a site model")
         return self._folder / version
+
+
+def write_version(folder: Path, model: SiteModel, manifest: Manifest, card: str) -> Manifest:
+    """Write what `model` has learnt; its manifest with the id."""
+    learnt = model.learnt()
+    arrays: dict[str, NDArray[Any]] = {
+        "weights": np.stack(learnt.weights),
+        "squares": np.stack(learnt.squares),
+        "rest": learnt.rest,
+    }
+    try:
+        return write_folder(folder, manifest, arrays, card)
+    except OSError as error:
+        raise _unwritten(folder, error) from error
+
+
+def read_version(folder: Path) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+    """What the version in `folder` is and had learnt; verified."""
+    manifest, arrays = _read(folder)
+    if manifest.features != VERSION:
+        raise LearningError(f"{folder.name} was made for feature version {manifest.features}, not {VERSION}")
+    for name in ("weights", "squares"):
+        if name not in arrays or arrays[name].shape != _SHAPE or not np.isfinite(arrays[name]).all():
+            raise LearningError(f"{folder.name}: {name}.npy is not what a site model has")
+    if "rest" not in arrays or len(arrays["rest"]) < 2 * len(VIEWS):
+        raise LearningError(f"{folder.name}: rest.npy is not what a site model has")
+    return manifest, arrays
+
+
+def opened_version(folder: Path, base_weight: float | None = None) -> SiteModel:
+    """The version in `folder`, to judge with and to go on learning; it holds no labels."""
+    manifest, arrays = read_version(folder)
+    model = SiteModel(base_weight=base_weight)
+    model.resume(arrays["weights"], arrays["squares"], arrays["rest"], manifest.ham, manifest.spam)
+    return model
+
+
+def _read(folder: Path) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+    try:
+        return read_folder(folder)
+    except ModelError as error:
+        raise LearningError(str(error)) from error
+
+
+def _unwritten(folder: Path, error: OSError) -> LearningError:
+    return LearningError(f"{folder}: the version cannot be written: {error}")

@@ -9,7 +9,7 @@ import pytest
 
 from filterd.classifier.dataset import extract
 from filterd.classifier.fit import balance, calibration, fit
-from filterd.classifier.leaks import Leak, header_leaks
+from filterd.classifier.leaks import Leak, Presence
 from filterd.classifier.metrics import measure
 from filterd.classifier.report import PLOTS, write_report
 
@@ -77,8 +77,12 @@ def test_calibration_is_not_surer_than_it_may_be() -> None:
 def test_a_telling_header_is_a_leak() -> None:
     headers = [["Subject", "X-Campaign"]] * 30 + [["Subject", "List-Id"]] * 24 + [["subject"]] * 6
     labels = [True] * 30 + [False] * 30
-    assert header_leaks(headers, labels) == [Leak("x-campaign", 1.0, True), Leak("list-id", 0.9, False)]
-    assert header_leaks(headers[:31], labels[:31]) == []
+    presence = Presence()
+    for place, (names, spam) in enumerate(zip(headers, labels, strict=True)):
+        presence.add(names, spam)
+        if place == 30:
+            assert presence.leaks() == []
+    assert presence.leaks() == [Leak("x-campaign", 1.0, True), Leak("list-id", 0.9, False)]
 
 
 def test_report(tmp_path: Path) -> None:

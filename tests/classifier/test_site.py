@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from filterd.classifier.features import SIZE, VERSION
-from filterd.classifier.learner import Learner, contradiction, logistic
+from filterd.classifier.learner import Learner, logistic, pull
 from filterd.classifier.metrics import one_minus_roca
 from filterd.classifier.protocol import Feedback, batch, days, online
 from filterd.classifier.site import GATE_LABELS, Example, SiteModel
@@ -174,9 +174,33 @@ def test_next_to_no_features(count: int) -> None:
     assert learner.score(indices) > 0
 
 
-def test_the_gradient_redescends() -> None:
-    assert contradiction(1.0) == contradiction(-2.0) == 1.0
-    assert contradiction(-3.0) == pytest.approx(0.2)
+def test_a_label_that_contradicts_a_sure_score_pulls_little() -> None:
+    assert pull(-1.0) > pull(0.0) > pull(1.0) > pull(5.0) > 0
+    assert pull(-10.0) < pull(-7.0) < pull(-5.0) < pull(-2.0) / 3
+    assert pull(-2.0, wrong=0.0) == pytest.approx(1 - logistic(-2.0))
+
+
+def test_a_doubted_label_does_not_move_what_was_never_seen() -> None:
+    """Its own words are new, so nothing holds them; the first step must be as small as the pull."""
+    learner, known, new = Learner(400), np.arange(200, dtype=np.uint32), np.arange(200, 400, dtype=np.uint32)
+    for _ in range(60):
+        learner.learn(known, False)
+    assert learner.score(known) < -4
+    learner.learn(np.concatenate((known, new)), True, offset=-6.0)
+    assert abs(learner.score(new) - learner.bias) < 0.5
+
+
+def test_old_labels_are_let_go_but_stay_learnt() -> None:
+    examples, labels = stream(60)
+    site, whole = SiteModel(most=20), SiteModel()
+    for example, spam in zip(examples, labels, strict=True):
+        site.learn(example, spam)
+        whole.learn(example, spam)
+    assert (len(site), site.ham, site.spam) == (20, whole.ham, whole.spam)
+    assert examples[39].digest not in site
+    assert examples[40].digest in site
+    assert not site.forget(examples[0].digest)
+    assert one_minus_roca(labels, [site.score(example) for example in examples]) < 5
     assert logistic(-1000.0) == 0.0
     assert logistic(1000.0) == 1.0
 
