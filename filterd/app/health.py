@@ -49,6 +49,7 @@ class Vitals(Value, kw_only=True):
     children_down: Sequence[str] = ()
     reload_failed: str | None = None
     lists_off: dict[str, str] = {}  # why, by name
+    name_servers: dict[str, bool] = {}  # by address: does it answer?
 
 
 def conclude(vitals: Vitals) -> Health:
@@ -71,6 +72,12 @@ def conclude(vitals: Vitals) -> Health:
     if vitals.undelivered:
         degraded.append(f"{vitals.undelivered} messages are in the quarantine because the next hop refused them")
     degraded += [f"the {child} process does not stay up" for child in vitals.children_down]
+    if vitals.name_servers and not any(vitals.name_servers.values()):
+        degraded.append("no name server answers: nothing is known of who sent a mail")
+    else:
+        degraded += [
+            f"the name server {name} does not answer" for name, well in vitals.name_servers.items() if not well
+        ]
     degraded += [f"the list {name} is switched off: {why}" for name, why in vitals.lists_off.items()]
     if vitals.reload_failed is not None:
         degraded.append(f"the last reload failed and the old settings are in force: {vitals.reload_failed}")

@@ -272,6 +272,7 @@ class Service:
                 reload_failed=self._reload_failed,
                 lists_off=self._world.lists.off,
                 name_servers={name: one["alive"] for name, one in self._world.name_servers.items()},
+                name_servers={name: one["alive"] for name, one in self._world.name_servers.items()},
             )
         )
 
@@ -289,6 +290,7 @@ class Service:
             load=self.engine.load,
             bypass=self._bypass.said(),
             lists=self._world.status(),
+            dns=self._world.name_servers,
             dns=self._world.name_servers,
             suggestions={"pending": waiting.pending, "doubtful": waiting.doubtful},
         )

@@ -66,11 +66,30 @@ class World:
             for name, one in self.lists.standings.items()
         }
 
+    @property
+    def name_servers(self) -> dict[str, dict[str, Any]]:
+        """Each name server, and how it does; for status."""
+        return {
+            str(server.address): {
+                "alive": server.alive,
+                "in_use": server is self.dns.in_use,
+                "asked": server.counts.asked,
+                "silent": server.counts.silent,
+                "failed": server.counts.failed,
+                "forged": server.counts.forged,
+                "milliseconds": round(server.seconds * 1000, 2),
+            }
+            for server in self.dns.servers
+        }
+
     def gauges(self) -> dict[str, float | dict[str, float]]:
         """For metrics."""
         counts = self.dns.counts
         standings = self.lists.standings.items()
+        servers = self.name_servers.items()
+        each = ("alive", "in_use", "asked", "silent", "failed", "forged", "milliseconds")
         return {
+            **{f"dns_server_{what}": {name: float(one[what]) for name, one in servers} for what in each},
             "dns_questions": counts.asked,
             "dns_answers_cached": counts.cached,
             "dns_failures": counts.failed,

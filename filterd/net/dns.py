@@ -144,6 +144,11 @@ class Dns(Asks):
         self._under_way: dict[tuple[str, Kind], asyncio.Task[Answer]] = {}
         self._places = asyncio.Semaphore(settings.concurrency)
 
+    @property
+    def in_use(self) -> Server | None:
+        """The server that is asked first now; None when no server answers."""
+        return next((server for server in self.servers if server.alive), None)
+
     def known(self, name: str, kind: Kind) -> Answer | None:
         answer = self._cache.get((_canonical(name), kind), asyncio.get_running_loop().time())
         if answer is not None:
@@ -264,6 +269,7 @@ class Dns(Asks):
             return TIMEOUT
         if reply.code in (Code.NOERROR, Code.NXDOMAIN):
             return reply
+        server.counts.failed += 1
         word = Code(reply.code).name.lower() if reply.code in Code.__members__.values() else f"rcode {reply.code}"
         return Answer(DnsStatus.TEMPERROR, (), word)
 

@@ -25,6 +25,7 @@ PORT = 53
 ASK_STREAM = b""
 _PATIENCE = 3  # unanswered queries in a row that raise doubt
 _PROBE_SECONDS = 1.0
+_NEWEST = 0.05  # how much the newest answer counts in the time that answers take
 _PROBE_PAUSES = (0.5, 1.0, 2.0, 4.0)  # between probes of a server that is down; the last one repeats
 
 
@@ -53,13 +54,24 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(slots=True)
+class ServerCounts:
+    """What became of the queries that one server was sent."""
+
+    asked: int = 0
+    silent: int = 0  # no answer came in time
+    failed: int = 0  # SERVFAIL, REFUSED and their kin
+    forged: int = 0  # packets that came in place of an answer
+
+
 class Server:
     """A name server and what we know of its health."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.alive = True
-        self.forged = 0  # packets that came in place of an answer
+        self.counts = ServerCounts()
+        self.seconds = 0.0  # that an answer takes of late; 0 before the first
         self._family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         host, _, zone = address.host.partition("%")
         scope = socket.if_nametoindex(zone) if zone else 0
@@ -70,13 +82,19 @@ class Server:
 
     async def ask(self, query: bytes, question: bytes, seconds: float) -> bytes | None:
         """The reply to `query` over UDP, waiting at most `seconds`; ASK_STREAM: it must be asked over TCP."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self.counts.asked += 1
         packet = await self._datagram(query, question, seconds)
         if packet is not None:
             self._unanswered = 0
+            taken = loop.time() - started
+            self.seconds += (taken - self.seconds) * _NEWEST if self.seconds else taken
         else:
+            self.counts.silent += 1
             self._unanswered += 1
             if self._unanswered >= _PATIENCE and self._watch is None:
-                self._watch = asyncio.get_running_loop().create_task(self._probe())
+                self._watch = loop.create_task(self._probe())
         return packet
 
     async def ask_stream(self, query: bytes, question: bytes, seconds: float) -> bytes | None:
@@ -122,7 +140,7 @@ class Server:
             elif wire.replies_to(packet, query, question, spelling=False):
                 settle(ASK_STREAM)
             else:
-                self.forged += 1
+                self.counts.forged += 1
 
         def settle(packet: bytes | None) -> None:
             if not answered.done():

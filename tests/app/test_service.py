@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.nameserver import NameServer
 from tests.serving import Serving, free_port
 
 MAIL = b"From: a@example.net\r\nTo: b@example.org\r\nSubject: hello\r\nMessage-ID: <1@example.net>\r\n\r\nHello.\r\n"
@@ -22,7 +23,10 @@ GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with Serving(tmp_path_factory.mktemp("service")) as running:
+    with (
+        NameServer({}) as names,
+        Serving(tmp_path_factory.mktemp("service"), dns={"servers": [names.address]}) as running,
+    ):
         yield running
 
 

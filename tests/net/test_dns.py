@@ -125,7 +125,7 @@ def test_forged_packets_are_passed_over() -> None:
 
         async def questions(dns: Dns) -> None:
             assert (await dns.txt("example.org")).records == (b"truth",)
-            assert dns.servers[0].forged == 4
+            assert dns.servers[0].counts.forged == 4
 
         ask(server, questions)
         assert server.count() == 1
