@@ -15,6 +15,7 @@ import pytest
 
 from filterd.store import HistoryFilter, Store, SuggestionFilter, SuggestionState
 from tests.learning.letters import letter
+from tests.nameserver import NameServer
 from tests.serving import Serving
 
 OUTSIDE = "XCLIENT ADDR=203.0.113.9 NAME=mail.example.net"
@@ -26,11 +27,15 @@ ALL = SuggestionFilter(states=tuple(SuggestionState))
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("reports")
-    with Serving(
-        folder,
-        learn={"addresses": {"spam@example.org": "spam", "HAM@Example.ORG": "ham"}},
-        retention={"min_free": 0, "keep": "message"},
-    ) as running:
+    with (
+        NameServer({}) as names,
+        Serving(
+            folder,
+            dns={"servers": [names.address]},
+            learn={"addresses": {"spam@example.org": "spam", "HAM@Example.ORG": "ham"}},
+            retention={"min_free": 0, "keep": "message"},
+        ) as running,
+    ):
         running.until(lambda: (running.state / "learn.sock").exists(), "the learning process")
         yield running
 
