@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 class AdaGradClassifier(ClassifierMixin, BaseEstimator):
     """Logistic regression by AdaGrad in which a label that contradicts a sure score pulls little.
 
-    Parameters: `eta`, the rate; `wrong`, the share of labels that may be wrong, 0 for none; `epochs` of `fit`. Learned: `coef_` of
-    shape (1, n_features), `intercept_` (1,), `classes_` (2,).
+    Parameters: `eta`, the rate; `wrong`, the share of labels that may be wrong, 0 for none; `epochs` of `fit`.
+    Learned: `coef_` of shape (1, n_features), `intercept_` (1,), `classes_` (2,).
     """
 
     def __init__(self, eta: float = ETA, wrong: float = WRONG, epochs: int = 5) -> None:

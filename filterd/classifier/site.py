@@ -276,8 +276,8 @@ class SiteModel:
             learner.learn(view, spam, offset)
 
     def _look_again(self) -> None:
-        """Old labels again: those that are right but not yet sure. One that was doubted when it came may be wrong, and is
-        left alone.
+        """Old labels again: those that are right but not yet sure. One that was doubted when it came may be wrong,
+        and is left alone.
         """
         random = np.random.Generator(np.random.PCG64(self.ham + self.spam))
         for spam, digests in self._classes.items():
