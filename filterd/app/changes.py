@@ -1,4 +1,5 @@
-"""Changes: notices that a list, a rule or the access list on disk is another one, so that nobody has to reload by hand.
+"""Changes: notices that a list, a rule, the certificate or another file that a configuration names is another one on
+disk, so that nobody has to reload by hand.
 
 In: a configuration, and looks now and then. Out: the names of the files that changed. The configuration file itself is
 not looked at: what is half written there is its author's to take over. Never raises; a file that cannot be seen is one
@@ -46,12 +47,14 @@ class Changes:
 
 
 def _files(loaded: Loaded) -> Iterator[Path]:
-    """Every file that the configuration names and that judging or deciding depends on."""
+    """Every file that the configuration names and that judging, deciding or the doors depend on."""
     document = loaded.document
     named = document.data if document and isinstance(document.data, dict) else {}
-    for key in ("access", "domains"):
+    for key in ("access", "domains", "recipients"):
         if document and isinstance(named.get(key), str):
             yield Path(document.file).parent / named[key]
+    tls = loaded.config.tls
+    yield from (path for path in (tls.certificate, tls.key) if path is not None)
     for path in loaded.config.rules.paths:
         yield from _listed(path) if path.is_dir() else (path,)
         yield from _listed(path / "lists")

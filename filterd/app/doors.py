@@ -96,6 +96,11 @@ class Doors:
                 self._retire(before, with_sockets=False)
             await self._start(place, listener, before.sockets if before else self._reserved.pop(place), make)
 
+    def adapt(self) -> None:
+        """Tell those that can take it that something behind their settings is another now."""
+        for one in self._open.values():
+            one.door.adapt(one.listener)
+
     async def close(self, seconds: float) -> None:
         """Take no new connections, and give sessions `seconds` to end."""
         self._let_go()

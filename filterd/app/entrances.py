@@ -15,6 +15,7 @@ from filterd.frontends.settings import AnyListener, MilterListener, SmtpListener
 from filterd.frontends.smtp.server import SmtpServer
 from filterd.frontends.smtp.settings import Site
 from filterd.frontends.smtp.tls import server_context
+from filterd.recipients import RecipientList
 
 Relaying = SmtpListener | SubmissionListener
 
@@ -122,6 +123,7 @@ def site_of(config: Config) -> Site:
         hostname=config.hostname,
         domains=frozenset(config.domains),
         internal=config.networks.ours,
+        recipients=RecipientList(config.recipients),
         reports=frozenset(config.learn.addresses),
         bare_newline=config.bare_newline,
         deadline=config.deadline,

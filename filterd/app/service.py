@@ -169,7 +169,7 @@ class Service:
             return True
 
     async def refresh(self, changed: Sequence[str]) -> bool:
-        """Take over lists and rules as they are on disk now, under the configuration in force. As `reload`."""
+        """Take over what the configuration names (lists, rules, certificate) as it is on disk now. As `reload`."""
         async with self._reloading:
             changed = sorted(self._refused.union(changed))
             try:
@@ -207,6 +207,11 @@ class Service:
         renewed = await pooled(loaded, generation.ask) if rules else redecided(generation, loaded)
         self.loaded = loaded
         await self.engine.swap(renewed)
+        tls = loaded.config.tls
+        if {str(tls.certificate), str(tls.key)} & set(changed):
+            await self._doors.arrange(loaded.config.listeners, self._make)
+        else:
+            self._doors.adapt()
 
     async def _reload(self, loaded: Loaded) -> None:
         old = self.loaded.config
@@ -272,7 +277,6 @@ class Service:
                 reload_failed=self._reload_failed,
                 lists_off=self._world.lists.off,
                 name_servers={name: one["alive"] for name, one in self._world.name_servers.items()},
-                name_servers={name: one["alive"] for name, one in self._world.name_servers.items()},
             )
         )
 
@@ -290,7 +294,6 @@ class Service:
             load=self.engine.load,
             bypass=self._bypass.said(),
             lists=self._world.status(),
-            dns=self._world.name_servers,
             dns=self._world.name_servers,
             suggestions={"pending": waiting.pending, "doubtful": waiting.doubtful},
         )

@@ -42,7 +42,12 @@ class Loaded:
         given, value = _given(document, key)
         if isinstance(value, dict) and given != key:
             return "default"  # the mapping around it is there, and it is not
-        if given == ("access",) and isinstance(value, str) and len(key) == 2 and isinstance(key[1], int):
+        if (
+            given in (("access",), ("recipients",))
+            and isinstance(value, str)
+            and len(key) == 2
+            and isinstance(key[1], int)
+        ):
             return f"{value}:{key[1] + 1}"
         if given == ("domains",) and isinstance(value, str):
             return str(Path(document.file).parent / value)

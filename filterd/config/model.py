@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,8 +28,10 @@ from filterd.frontends.smtp.settings import BareNewline, SmtpLimits
 from filterd.frontends.web.settings import WebSettings
 from filterd.learning.settings import LearningLimits
 from filterd.mail.domains import to_ascii
+from filterd.mailboxes import ImapSettings
 from filterd.net import DnsSettings
 from filterd.policies import Groups, Policies, PolicySettings, TaggingSettings, ThresholdSettings
+from filterd.recipients import parse_recipient
 from filterd.relay.settings import RelaySettings
 from filterd.ruleset.settings import RulesSettings
 from filterd.settings import Duration, NetworkField, Networks, Settings
@@ -112,6 +115,10 @@ class LearnSettings(LearningLimits):
         "See docs/learning.md.",
     )
 
+    imap: tuple[ImapSettings, ...] = Field(
+        (), description="Mailboxes that are followed: what their owners move into and out of Junk is learnt."
+    )
+
     @field_validator("addresses")
     @classmethod
     def _plain(cls, addresses: dict[str, Literal["spam", "ham"]]) -> dict[str, Literal["spam", "ham"]]:
@@ -133,24 +140,34 @@ def _entry(line: str) -> str:
     return line
 
 
-def _lines(value: Any) -> Any:
-    """The lines of a file for its name."""
-    if not isinstance(value, str):
-        return value
-    path = Path(value)
-    if not path.is_absolute():
-        raise ValueError(f"{value} is neither a list of entries nor the absolute name of a file")
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ValueError(f"{path} cannot be read: {why}") from error
-    for number, line in enumerate(lines, 1):
+def _recipient(line: str) -> str:
+    """A line of the list of recipients, if it is one; raises ValueError."""
+    parse_recipient(line)
+    return line
+
+
+def _lines(check: Callable[[str], str]) -> BeforeValidator:
+    """The lines of a file for its name, each of them checked."""
+
+    def lines(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        path = Path(value)
+        if not path.is_absolute():
+            raise ValueError(f"{value} is neither a list of entries nor the absolute name of a file")
         try:
-            _entry(line)
-        except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from error
-    return lines
+            lines = path.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise ValueError(f"{path} cannot be read: {why}") from error
+        for number, line in enumerate(lines, 1):
+            try:
+                check(line)
+            except ValueError as error:
+                raise ValueError(f"{path}:{number}: {error}") from error
+        return lines
+
+    return BeforeValidator(lines)
 
 
 class Config(Settings):
@@ -203,7 +220,13 @@ class Config(Settings):
         description="Exceptions by recipient, domain, group, direction or listener; the first that covers applies. "
         "See docs/policies.md.",
     )
-    access: Annotated[tuple[Annotated[str, AfterValidator(_entry)], ...], BeforeValidator(_lines)] = Field(
+    recipients: Annotated[tuple[Annotated[str, AfterValidator(_recipient)], ...], _lines(_recipient)] = Field(
+        (),
+        description="Who can be written to, where the next hop does not say: a list of addresses, or the absolute name "
+        "of a file with one on each line. `@example.org` is everybody there; a domain that the list does not name is "
+        "not checked. Others are refused at RCPT with 550 5.1.1 by smtp listeners before the queue.",
+    )
+    access: Annotated[tuple[Annotated[str, AfterValidator(_entry)], ...], _lines(_entry)] = Field(
         (),
         description="Whose mail always passes and whose is always refused: a list of entries, or the absolute name of "
         "a file with one on each line. `allow news@shop.example for ann@example.org until 2026-12-31`, "

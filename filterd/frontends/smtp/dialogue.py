@@ -138,12 +138,14 @@ class Dialogue:
             return replies.NO_RELAY
         if mail.asked >= mail.door.limits.recipients:
             return replies.TOO_MANY_RECIPIENTS  # RFC 5321 section 4.5.3.1.10
+        mail.asked += 1
+        ends_here = plain(path.address) in mail.door.site.reports
+        if mail.door.before_queue and not ends_here and mail.door.site.recipients.lacks(path.local, path.domain):
+            return replies.UNKNOWN_RECIPIENT
         recipient = Recipient(path.address, path.parameters)
         early = await self._screen(mail, (recipient,))
         if early is not None:
             return early
-        mail.asked += 1
-        ends_here = plain(path.address) in mail.door.site.reports
         reply = replies.OK if ends_here else await mail.transaction.rcpt(recipient)
         if reply.ok:
             mail.recipients.append(recipient)

@@ -70,6 +70,7 @@ BAD_RECIPIENT = Reply(501, "Bad recipient address, write RCPT TO:<address>", "5.
 ADDRESS_NOT_ASCII = Reply(553, "This address needs SMTPUTF8", "5.6.7")
 BAD_PARAMETER = Reply(501, "Bad parameter", "5.5.4")
 UNKNOWN_PARAMETER = Reply(555, "Parameter not announced", "5.5.4")
+UNKNOWN_RECIPIENT = Reply(550, "No such user here", "5.1.1")
 NO_RELAY = Reply(550, "Relaying denied", "5.7.1")
 TOO_MANY_RECIPIENTS = Reply(452, "Too many recipients, send the rest in another message", "4.5.3")
 HOP_UNKNOWN = Reply(451, "The next server cannot be reached, try again later", "4.4.1")

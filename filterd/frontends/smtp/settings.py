@@ -13,6 +13,7 @@ from pydantic import Field
 
 from filterd.mail.domains import to_ascii
 from filterd.mail.envelope import Direction
+from filterd.recipients import RecipientList
 from filterd.settings import Duration, Networks, Settings, Size
 
 
@@ -77,6 +78,7 @@ class Site:
     hostname: str  # in the banner and in Received
     domains: frozenset[str] = frozenset()  # ours: lower case, A-labels
     internal: Networks = field(default_factory=Networks)  # mail from here is outbound
+    recipients: RecipientList = field(default_factory=RecipientList)  # who can be written to, as far as that is known
     reports: frozenset[str] = frozenset()  # addresses whose mail ends here, as `reports.plain` writes them
     bare_newline: BareNewline = BareNewline.NORMALIZE
     deadline: float = 90.0  # seconds from the end of the data to our reply
