@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace as replace_judge
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,16 +14,18 @@ from filterd.classifier import ModelSettings, load_shipped_or
 from filterd.decision import Action
 from filterd.engine.loading import builtin_symbols
 from filterd.facts import NOTHING
-from filterd.judge import Judge
+from filterd.findings import Finding
+from filterd.judge import FORWARDER, FORWARDER_CAP, Judge
 from filterd.mail import Envelope, Mail, Message, Origin, Recipient, Source
-from filterd.policies import Policies, ThresholdSettings
+from filterd.policies import OwnThresholds, Policies, PolicySettings, ThresholdSettings
 from filterd.policy import decide
 from filterd.record import Generation, Opinion, Record
-from filterd.replay import MODEL, Flip, Side, as_recorded, fate, flip, judged_otherwise
+from filterd.replay import LANGUAGE, MODEL, Flip, Side, as_recorded, fate, flip, judged_otherwise
 from filterd.ruleset import Ruleset, RulesSettings
 from filterd.ruleset.again import Reach, plan, reach_of
 from filterd.ruleset.catalogue import CATALOGUE
 from filterd.ruleset.view import View
+from filterd.settings import parse_network
 from filterd.store.store import header_block
 from filterd.value import replace
 from filterd.wishes import DmarcSettings, OnReject, Wishes
@@ -39,11 +42,11 @@ def now() -> Ruleset:
     return Ruleset.load(RulesSettings(), builtin_symbols())
 
 
-def judge(ruleset: Ruleset) -> Judge:
-    return Judge(ruleset, None, "mx.example.org")
+def judge(ruleset: Ruleset, policies: Policies = DEFAULT) -> Judge:
+    return Judge(ruleset, None, "mx.example.org", policies=policies)
 
 
-def record_of(raw: bytes, ruleset: Ruleset, opinion: Opinion | None = None) -> Record:
+def record_of(raw: bytes, ruleset: Ruleset, opinion: Opinion | None = None, policies: Policies = DEFAULT) -> Record:
     """The record that the service would make, of mail to two of our own."""
     message = Message(raw)
     client = Origin("192.0.2.9", None, "dyn-9.example.net", Source.PEER)
@@ -56,8 +59,8 @@ def record_of(raw: bytes, ruleset: Ruleset, opinion: Opinion | None = None) -> R
         sender="bounce@sender.example",
         recipients=(Recipient("ann@example.org"), Recipient("ben@example.org")),
     )
-    mail, inspection = judge(ruleset).inspect(envelope, raw)
-    judged = judge(ruleset).judge(mail, NOTHING, opinion=opinion or Opinion(0.97, 420, "base-1"))
+    mail, inspection = judge(ruleset, policies).inspect(envelope, raw)
+    judged = judge(ruleset, policies).judge(mail, NOTHING, opinion=opinion or Opinion(0.97, 420, "base-1"))
     return Record(
         id="A",
         envelope=envelope,
@@ -66,9 +69,17 @@ def record_of(raw: bytes, ruleset: Ruleset, opinion: Opinion | None = None) -> R
         auth=judged.auth,
         verdict=judged.verdict,
         opinion=judged.opinion,
-        decisions=decide(judged.verdict, envelope, DEFAULT),
+        decisions=decide(judged.verdict, envelope, policies),
         generation=Generation(ruleset=ruleset.hash, model="base-1"),
     )
+
+
+def tagged(ruleset: Ruleset) -> Record:
+    """A greeting that the thresholds of its day tagged."""
+    record = record_of(GREETING, ruleset, Opinion(0.99, 550, "base-1"))
+    score = record.verdict.points / 100
+    then = Policies(thresholds=ThresholdSettings(tag=score - 1, quarantine=score + 1))
+    return replace(record, decisions=decide(record.verdict, record.envelope, then))
 
 
 def messages() -> Iterator[bytes]:
@@ -216,7 +227,7 @@ def test_another_model_takes_the_message(now: Ruleset) -> None:
 
 
 def test_thresholds_flip_without_a_finding(now: Ruleset) -> None:
-    record = record_of(GREETING, now, Opinion(0.99, 550, "base-1"))
+    record = tagged(now)
     score = record.verdict.points / 100
     assert fate(as_recorded(record)) is Action.TAG
     side = Side(judge(now), Policies(thresholds=ThresholdSettings(tag=score - 0.5, quarantine=score)))
@@ -258,3 +269,83 @@ def test_what_is_said_to_be_in_the_record_or_the_headers_is_there(name: str, now
             for text in (whole, kept)
         ]
         assert views[0].values(field) == views[1].values(field), raw
+
+
+OFF = ("DATE_MISSING", "LEARNT_SPAM", "LINK_FREE_HOST", "MESSAGE_ID_MISSING")
+FOR_ANN = Policies(
+    policies=(
+        PolicySettings(name="ann", recipients=("ann@*",), rules_off=OFF, thresholds=OwnThresholds(tag=1, quarantine=2)),
+        PolicySettings(name="rest", domains=("example.org",), thresholds=OwnThresholds(tag=3)),
+    )
+)
+
+
+def test_policies_are_exact_from_a_record(now: Ruleset) -> None:
+    """Whoever changes his policies sees what the service would have done, recipient by recipient."""
+    side, apart, flips = Side(judge(now, FOR_ANN), FOR_ANN, (now,)), 0, 0
+    for raw in messages():
+        record, served = record_of(raw, now), record_of(raw, now, policies=FOR_ANN)
+        trial = side.again(record)
+        assert not trial.missing
+        assert trial.decisions == served.decisions
+        for one in trial.decisions:
+            mine, theirs = trial.verdict.under(one.policy), served.verdict_of(one)
+            assert mine.points == theirs.points == sum(found.points for found in mine.findings)
+            assert sorted(mine.findings, key=repr) == sorted(theirs.findings, key=repr)
+        apart += bool(trial.verdict.apart)
+        flips += flip(as_recorded(record), trial) is not None
+    assert apart > 20
+    assert flips > 5
+
+
+def test_a_flip_names_the_finding_that_did_it_for_the_recipient(now: Ruleset) -> None:
+    record = tagged(now)
+    site = ThresholdSettings(tag=record.verdict.points / 100 - 1, quarantine=record.verdict.points / 100 + 1)
+    policy = PolicySettings(name="ann", recipients=("ann@*",), rules_off=("LEARNT_SPAM",))
+    off = Policies(thresholds=site, policies=(policy,))
+    found = flip(as_recorded(record), Side(judge(now, off), off).again(record))
+    assert found is not None
+    assert (found.before, found.after, found.recipients) == (Action.TAG, Action.ACCEPT, 1)
+    assert [(one.name, one.points) for one in found.shares] == [("RULE_OFF", -550)]
+    assert found.points_after == found.points_before - 550
+
+
+@pytest.mark.parametrize(
+    ("policies", "why"),
+    [
+        (Policies(access=("deny 192.0.2.9  # noisy",)), "The access list says `deny 192.0.2.9/32` (noisy)."),
+        (Policies(policies=(PolicySettings(name="trap", action="discard"),)), "The policy trap says so, whatever"),
+        (Policies(policies=(PolicySettings(name="p", thresholds=OwnThresholds(tag=0.1)),)), "the thresholds"),
+    ],
+)
+def test_a_flip_without_a_finding_says_what_else(policies: Policies, why: str, now: Ruleset) -> None:
+    record = record_of(GREETING, now, Opinion(0.5, 0, "base-1"))
+    found = flip(as_recorded(record), Side(judge(now, policies), policies).again(record))
+    assert found is not None
+    assert found.why.startswith(why)
+    assert not found.shares
+
+
+def test_a_language_that_nobody_asked_for_takes_the_message(now: Ruleset) -> None:
+    raw = GREETING + b"Sehr geehrte Damen und Herren, bitte warten Sie auf uns, wir sind noch nicht da. " * 4
+    policies = Policies(policies=(PolicySettings(name="english", languages=("en",), foreign=7),))
+    side = Side(judge(now, policies), policies)
+    record = record_of(raw, now)
+    assert side.needs(record) is Reach.MESSAGE
+    assert side.best(record, None, None).missing == (LANGUAGE,)
+    assert side.best(record, raw, None).verdict.under("english").points == record.verdict.points + 700
+    asked = record_of(raw, now, policies=policies)
+    assert side.best(asked, None, None).decisions == asked.decisions
+    assert not side.best(asked, None, None).missing
+
+
+def test_the_cap_of_a_trusted_forwarder_counts_once(now: Ruleset) -> None:
+    trusting = replace_judge(judge(now), dmarc=DmarcSettings(forwarders=(parse_network("192.0.2.9"),)))
+    record = record_of(GREETING, now)
+    mail = Mail(record.envelope, Message(GREETING), record.origin)
+    failed = Authentication(dmarc=DmarcResult(AuthResult.FAIL, domain="sender.example"))
+    found = [Finding("DMARC_FAIL", 250), FORWARDER.found("192.0.2.9")]
+    verdict = trusting.conclude(found, failed, Opinion(), mail.envelope).verdict
+    assert [one.name for one in verdict.findings if one.name == FORWARDER_CAP.name]
+    kept = replace(record, verdict=verdict, auth=failed, opinion=Opinion())
+    assert Side(trusting, DEFAULT).again(kept).verdict.points == verdict.points

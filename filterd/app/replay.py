@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,12 +74,20 @@ class Court:
     whole: bool = False  # judge every message that is there, even where its record is enough
 
     @classmethod
-    def of(cls, before: Config | None, after: Config, *, model: bool = False, whole: bool = False) -> Court:
-        """Raises RuleErrors and ModelError. `model`: the models of the two differ."""
-        new = _side(after, model=model)
+    def of(
+        cls,
+        before: Config | None,
+        after: Config,
+        *,
+        model: bool = False,
+        whole: bool = False,
+        listed: Sequence[str] = (),
+    ) -> Court:
+        """Raises RuleErrors and ModelError. `model`: the models of the two differ; `listed`: entries of the pages."""
+        new = _side(after, listed, model=model)
         if before is None:
             return cls(None, new, whole)
-        old = new if before == after else _side(before)
+        old = new if before == after else _side(before, listed)
         new.known = (old.judge.ruleset,)
         return cls(old, new, whole)
 
@@ -127,9 +135,10 @@ class Court:
         return record, Trial(verdict=judged.verdict, decisions=record.decisions, reach=Reach.MESSAGE)
 
 
-def _side(config: Config, *, model: bool = False) -> Side:
-    wishes = Wishes(dmarc=config.dmarc, greylist=config.greylist)
-    return Side(load_judge(setup_of(config)), config.all_policies, model=model, wishes=wishes)
+def _side(config: Config, listed: Sequence[str], *, model: bool = False) -> Side:
+    wishes, policies = Wishes(dmarc=config.dmarc, greylist=config.greylist), config.all_policies
+    policies = policies.model_copy(update={"access": (*policies.access, *listed)})
+    return Side(load_judge(setup_of(config)), policies, model=model, wishes=wishes)
 
 
 def _seen(case: Case, record: Record, before: Trial, after: Trial) -> Seen:
@@ -219,9 +228,10 @@ class Brief:
     after: Config
     model: bool
     whole: bool
+    listed: tuple[str, ...] = ()  # what people said of senders on the pages
 
     def court(self) -> Court:
-        return Court.of(self.before, self.after, model=self.model, whole=self.whole)
+        return Court.of(self.before, self.after, model=self.model, whole=self.whole, listed=self.listed)
 
 
 def judged_by(jobs: int, brief: Brief, cases: Iterable[Case]) -> Iterator[Seen]:

@@ -6,6 +6,7 @@ import datetime
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,31 +76,36 @@ def replay(
     from filterd.app.replay import Brief, labelled, stored
     from filterd.app.replay_report import Report
 
+    if index is not None and (since or until):
+        raise Fail("--index is a corpus of its own; --since and --until choose from the store")
     now = read_config(config)
     then = _changed(now if other is None else read_config(other), rules, scores, disable, thresholds, model)
     same = then == now
-    brief = Brief(None if same and index is None else now, then, then.model != now.model, whole)
-    try:
-        court = brief.court()
-    except ModelError as error:
-        raise Fail(str(error)) from error
+    brief = Brief(None if same and index is None else now, then, model is not None or then.model != now.model, whole)
     report = Report()
     started = time.perf_counter()
     if index is not None:
-        if since or until:
-            raise Fail("--index is a corpus of its own; --since and --until choose from the store")
         try:
             total = sum(1 for line in index.read_text("utf-8").splitlines() if line.strip())
-            _collect(report, court, brief, labelled(index, now), jobs, total)
+            _collect(report, _court(brief), brief, labelled(index, now), jobs, total)
         except ValueError as error:
             raise Fail(str(error)) from error
     else:
         begin, end = moment(since or MONTH, "--since"), moment(until, "--until")
         with opened(now) as store:
+            brief = replace(brief, listed=tuple(store.access.lines()))
+            court = _court(brief)
             total = sum(tally.count for tally in store.stats(begin)[1])
             _collect(report, court, brief, stored(store, court, begin, end), jobs, total)
     report.seconds = time.perf_counter() - started
     _print(report, limit, html, as_json)
+
+
+def _court(brief: Brief) -> Court:
+    try:
+        return brief.court()
+    except ModelError as error:
+        raise Fail(str(error)) from error
 
 
 def _collect(report: Report, court: Court, brief: Brief, cases: Iterable[Case], jobs: int, total: int) -> None:

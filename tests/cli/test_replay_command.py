@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from filterd.access import parse_entry
 from filterd.app.scan import Said, Scanned, scan
 from filterd.cli import main
 from filterd.config import load
@@ -199,3 +200,33 @@ def test_a_line_of_the_index_that_is_none(filterd: Run, index: Path) -> None:
     code, _, err = filterd("rules", "replay", "--index", str(index))
     assert code == 2
     assert f"{index}:1:" in err
+
+
+def test_another_configuration_with_policies_and_an_access_list(
+    filterd: Run, records: list[Record], config: Path, tmp_path: Path
+) -> None:
+    to = records[0].envelope.recipients[0].address
+    new = tmp_path / "new.yaml"
+    new.write_text(
+        config.read_text()
+        + f"policies: [{{name: hard, recipients: ['{to}'], thresholds: {{tag: -10}}, actions: {{tag: reject}}}}]\n"
+        + "access: [deny 192.0.2.1 for nobody@example.net]\n"
+    )
+    report = replayed(filterd, "--new-config", str(new))
+    assert (report["flips"], report["partly"], report["exact"]["record"]) == (9, 0, 12)
+    assert [(one["before"], one["after"]) for one in report["changes"]] == [("accept", "reject")]
+    assert {one["because"] for one in report["messages"]} == {"the thresholds"}
+    new.write_text(config.read_text() + "access: [deny 192.0.2.1]\n")
+    report = replayed(filterd, "--new-config", str(new))
+    assert report["flips"] == 9  # of the others, a rule forces the action
+    assert {one["because"] for one in report["messages"]} == {"The access list says `deny 192.0.2.1/32`."}
+
+
+def test_what_people_said_of_senders_on_the_pages_counts(filterd: Run, records: list[Record], tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "state", RetentionSettings(min_free=0))
+    store.access.add(parse_entry("deny ann@example.net"), "ben")
+    store.close()
+    report = replayed(filterd)
+    assert report["flips"] == 9
+    assert {one["because"] for one in report["messages"]} == {"The access list says `deny ann@example.net`."}
+    assert replayed(filterd, "--disable", "DATE_MISSING")["flips"] == 0  # it is said on both sides
