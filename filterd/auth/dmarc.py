@@ -28,7 +28,7 @@ from filterd.mail.domains import is_under
 
 _LABELS_AFTER_FIRST = 7  # section 4.10 step 4: at most eight queries
 _MAX_RECORD = 8_192
-_VERSION = re.compile(r"v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)")  # section 4.8: first, and in just these letters
+_VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)")  # section 4.8: first, its value in just these letters
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^,!\s]+(?:![0-9]+[kmgt]?)?", re.IGNORECASE)
 _MILDER = {DmarcPolicy.REJECT: DmarcPolicy.QUARANTINE}
 

@@ -78,6 +78,7 @@ def test_the_organizational_domain(records: dict[str, Any], organization: str) -
         ("v=DMARC1", DmarcPolicy.NONE),
         ("v=DMARC1;", DmarcPolicy.NONE),
         ("v = DMARC1 ; p = Reject ;", DmarcPolicy.REJECT),
+        ("V=DMARC1; P=reject", DmarcPolicy.REJECT),
         ("v=DMARC1; p=quarantine; pct=0; rf=afrf; ri=1", DmarcPolicy.QUARANTINE),
         ("v=DMARC1; unknown=x; p=reject; ; =; junk", DmarcPolicy.REJECT),
         ("v=DMARC1; rua=mailto:a@b.example; p=reject", DmarcPolicy.REJECT),
@@ -104,6 +105,7 @@ def test_records(text: str, policy: DmarcPolicy | None) -> None:
         " v=DMARC1",
         "v=DMARC1x",
         "V=DMARC1 p",
+        "V=dmarc1; p=none",
         "v=spf1",
     ],
 )
