@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, print_table, read_config
+from filterd.cli.importing import import_sa
 from filterd.cli.replaying import replay
 from filterd.cli.tuning import tune
 from filterd.config import find_config, load
@@ -27,6 +28,7 @@ from filterd.yamlfile import Problem
 app = typer.Typer()
 app.command()(replay)
 app.command()(tune)
+app.command("import-sa")(import_sa)
 
 PathsArgument = Annotated[
     list[Path] | None,
