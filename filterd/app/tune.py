@@ -7,7 +7,7 @@ overlay to review. Nothing is written or changed, and nobody is asked: messages 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import PurePath
@@ -29,6 +29,7 @@ from filterd.judge import DMARC_CAP, LEARNT_CAP, LEARNT_HAM, LEARNT_SPAM, Judge
 from filterd.learning.labelled import Labelled
 from filterd.record import Opinion
 from filterd.ruleset import Ruleset
+from filterd.ruleset.place import unknown
 from filterd.ruleset.rule import cap_name
 from filterd.sources import Found
 from filterd.value import Value
@@ -147,14 +148,18 @@ class _Weight:
         return self.low < self.high
 
 
-def tuning(messages: Sequence[Heard], config: Config, rate: float) -> Tuning:
-    """Fit; raises ValueError when a class is missing."""
+def tuning(messages: Sequence[Heard], config: Config, rate: float, only: Collection[str] = ()) -> Tuning:
+    """Fit, where `only` names rules these alone; raises ValueError when a class is missing or a name unknown."""
     from filterd.classifier.fit import balance
     from filterd.classifier.tuning import Evidence, Group, tune
 
     ruleset = _judge(setup_of(config)).ruleset
     tag, quarantine = (one / 100 for one in (setup_of(config).tag_at, setup_of(config).quarantine_at))
-    weights = _weights(messages, ruleset, tag)
+    declared = {symbol.name for symbol in ruleset.symbols}
+    for name in only:
+        if name not in declared:
+            raise ValueError(unknown("rule or check", name, declared))
+    weights = _weights(messages, ruleset, tag, frozenset(only))
     names = sorted(weights)
     hits, fixed = _matrix(messages, names, ruleset)
     spam = np.array([one.spam for one in messages], dtype=bool)
@@ -182,7 +187,7 @@ def tuning(messages: Sequence[Heard], config: Config, rate: float) -> Tuning:
     )
 
 
-def _weights(messages: Sequence[Heard], ruleset: Ruleset, tag: float) -> dict[str, _Weight]:
+def _weights(messages: Sequence[Heard], ruleset: Ruleset, tag: float, only: frozenset[str]) -> dict[str, _Weight]:
     """Everything that was always found with one weight; where that is not its own to change, it stays as it is."""
     seen: dict[str, set[int]] = {}
     for one in messages:
@@ -197,7 +202,8 @@ def _weights(messages: Sequence[Heard], ruleset: Ruleset, tag: float) -> dict[st
         start = found.pop() / 100
         weight = ruleset.weight(symbol.name)
         own = start == (symbol.score if weight is None else weight / 100)
-        free = start and own and not symbol.decisive and symbol.name not in forcing | _LEARNT
+        wanted = symbol.name in only if only else symbol.name not in _LEARNT
+        free = start and own and wanted and not symbol.decisive and symbol.name not in forcing
         weights[symbol.name] = _bounds(start, tag) if free else _Weight(start, start, start)
     return weights
 

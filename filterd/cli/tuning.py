@@ -38,6 +38,9 @@ def tune(
             "--fp-rate", metavar="R", help="The share of the ham that may reach the tag threshold: 0.005, or 0.5%."
         ),
     ] = "0.5%",
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", metavar="NAME", help="Fit only these rules and checks. Repeatable.")
+    ] = None,
     with_classifier: Annotated[
         bool,
         typer.Option(
@@ -65,7 +68,7 @@ def tune(
     if not messages:
         raise Fail("there is no labelled mail: give --index, --spam and --ham, or --history")
     try:
-        found = tuning(messages, settings, share)
+        found = tuning(messages, settings, share, rule or ())
     except ValueError as error:
         raise Fail(str(error)) from error
     overlay = "\n".join(_overlay(found)) + "\n"
@@ -147,10 +150,10 @@ def _print(found: Tuning) -> None:
     )
     sys.stdout.write("\n")
     for name, counted in (("before", found.before), ("after, held out", found.after)):
-        sys.stdout.write(f"{name}: {_told(counted)}\n")
+        sys.stdout.write(f"{name}: {told(counted)}\n")
 
 
-def _told(counted: Counted) -> str:
+def told(counted: Counted) -> str:
     return (
         f"of {counted.ham} ham {counted.ham_tagged} tagged ({_share(counted.ham_tagged, counted.ham)}) and "
         f"{counted.ham_quarantined} quarantined, of {counted.spam} spam {counted.spam_tagged} tagged "
