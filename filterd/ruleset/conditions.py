@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from filterd.ruleset.fields import Element, Field, Kind
-from filterd.ruleset.guards import ALWAYS, NEVER, Guards, either, every, numbers, sign
+from filterd.ruleset.guards import ALWAYS, NEVER, Guards, either, every, of_forms, presence
 from filterd.ruleset.operators import COMPARISONS, OPERATORS, Context, Matcher, bounds
 from filterd.ruleset.place import Place, shown, unknown
 from filterd.ruleset.view import View
@@ -107,7 +107,7 @@ def all_of(conditions: Sequence[Condition]) -> Condition:
 
 def by_pattern(guards: Guards) -> bool:
     """Whether it takes a pattern's match, which is dear to find and good evidence."""
-    return any(numbers(guard) for guard in guards)
+    return bool(of_forms(guards))
 
 
 def any_of(conditions: Sequence[Condition]) -> Condition:
@@ -154,14 +154,14 @@ def _found(place: Place, context: Context) -> Condition:
     def holds(view: View) -> str | None:
         return next((name for name in names if name in view.found), None)
 
-    return Condition(holds, sign(f"found {' or '.join(names)}", lambda view: holds(view) is not None))
+    return Condition(holds, (frozenset(names),))
 
 
 def _field(field: Field, test: Test) -> Condition:
-    check, guards = test.check, test.guards
-    if guards is ALWAYS:
-        return Condition(lambda view: check(view.values(field), view))
-    return Condition(lambda view: check(view.values(field), view) if view.lets(guards) else None, guards)
+    check, needed = test.check, of_forms(test.guards)
+    if not needed:
+        return Condition(lambda view: check(view.values(field), view), test.guards)
+    return Condition(lambda view: check(view.values(field), view) if view.lets(needed) else None, test.guards)
 
 
 def _element(thing: Element, place: Place, context: Context) -> Condition:
@@ -173,11 +173,12 @@ def _element(thing: Element, place: Place, context: Context) -> Condition:
     how_many = entries.pop("count", None)
     tests = [(thing.fields[name], field_test(inner, thing.fields[name], context)) for name, inner in entries.items()]
     tests.sort(key=lambda one: by_pattern(one[1].guards))  # what needs no pattern is asked first
-    guards = every([_presence(thing), *(test.guards for _, test in tests)])
+    guards = every([_presence(thing, context), *(test.guards for _, test in tests)])
+    needed = of_forms(guards)
 
     def found(view: View) -> Iterator[str]:
         """The evidence of each thing that passes every test."""
-        if not view.lets(guards):
+        if not view.lets(needed):
             return
         columns = [(view.column(field), test.check) for field, test in tests]
         for index in range(len(view.elements(thing))):
@@ -195,13 +196,14 @@ def _element(thing: Element, place: Place, context: Context) -> Condition:
     return Condition(lambda view: next(found(view), None), guards)
 
 
-def _presence(thing: Element | Field) -> Guards:
-    """That the mail has such a thing, or the thing that the field belongs to, where that is cheap to see."""
-    if isinstance(thing, Field):
-        if thing.element is not None:
-            return sign(f"any {thing.name}", lambda view: any(view.column(thing)), common=True)
-        return ALWAYS if thing.there is None else sign(f"any {thing.name}", thing.there, common=True)
-    return sign(f"any {thing.name}", lambda view: bool(view.elements(thing)), common=True)
+def _presence(thing: Element | Field, context: Context) -> Guards:
+    """That the mail has such a thing, or a value of the field, where that is cheap to see."""
+    name = presence(thing.name)
+    if isinstance(thing, Element):
+        return context.signs.guard(name, lambda view: bool(view.elements(thing)))
+    if thing.element is not None:
+        return context.signs.guard(name, lambda view: any(view.column(thing)))
+    return ALWAYS if thing.there is None else context.signs.guard(name, thing.there)
 
 
 def _counted(found: Callable[[View], Iterator[str]], place: Place, guards: Guards) -> Condition:
@@ -224,7 +226,7 @@ def field_test(place: Place, field: Field, context: Context) -> Test:
     if isinstance(place.data, dict):
         return _operators(place, field, context)
     matcher = _operator("equals", place, field, context)
-    return _some_value(field, matcher, None) if matcher else _NO_TEST
+    return _some_value(field, matcher, None, context) if matcher else _NO_TEST
 
 
 def _operators(place: Place, field: Field, context: Context) -> Test:
@@ -234,7 +236,7 @@ def _operators(place: Place, field: Field, context: Context) -> Test:
     if not entries:
         return _NO_TEST
     if "exists" in entries:
-        return _exists(field, entries, place)
+        return _exists(field, entries, place, context)
     how_many = entries.pop("count", None)
     comparing = [name for name in entries if name in COMPARISONS]
     if len(comparing) > 1 and field.kind.numeric:
@@ -243,12 +245,12 @@ def _operators(place: Place, field: Field, context: Context) -> Test:
             field.kind,
         )
     if not entries and how_many is not None:
-        return _some_value(field, Matcher(lambda value, view: ""), how_many)
+        return _some_value(field, Matcher(lambda value, view: ""), how_many, context)
     made = [_operator(name, inner, field, context) for name, inner in entries.items()]
     matchers = [matcher for matcher in made if matcher is not None]
     if len(matchers) < len(made):
         return _NO_TEST
-    return _some_value(field, _together(matchers), how_many)
+    return _some_value(field, _together(matchers), how_many, context)
 
 
 def _operator(name: str, place: Place, field: Field, context: Context) -> Matcher | None:
@@ -275,12 +277,12 @@ def _either(tests: Sequence[Test]) -> Matcher:
     return Matcher(passes, either(test.guards for test in tests))
 
 
-def _exists(field: Field, entries: dict[str, Place], place: Place) -> Test:
+def _exists(field: Field, entries: dict[str, Place], place: Place, context: Context) -> Test:
     wanted = entries["exists"].data
     if not isinstance(wanted, bool) or len(entries) > 1:
         place.refuse("exists is true or false, and stands alone")
     if wanted:
-        return Test(lambda values, view: "" if values else None, _presence(field))
+        return Test(lambda values, view: "" if values else None, _presence(field, context))
     return Test(lambda values, view: None if values else "")
 
 
@@ -301,8 +303,8 @@ def _together(matchers: Sequence[Matcher]) -> Matcher:
     return Matcher(passes, every(matcher.guards for matcher in matchers))
 
 
-def _some_value(field: Field, matcher: Matcher, how_many: Place | None) -> Test:
-    passes, guards = matcher.passes, every([_presence(field), matcher.guards])
+def _some_value(field: Field, matcher: Matcher, how_many: Place | None, context: Context) -> Test:
+    passes, guards = matcher.passes, every([_presence(field, context), matcher.guards])
     if how_many is None:
         return Test(
             lambda values, view: next((said for one in values if (said := passes(one, view)) is not None), None),

@@ -1,31 +1,20 @@
 """Guards: what must be seen in a mail for a condition to hold, so that most rules are not even asked.
 
-A clue is the number of a pattern's form, seen when it may match somewhere, or a sign: something that is cheap to see,
-such as that there are links, that SPF said fail, that a check found something. A guard is a set of clues of which one
-at least must be seen. A condition has any number of guards and holds only where each of them lets it; with none it must
-always be asked, and with an empty one it never holds.
+A clue is the number of a pattern's form, seen when it may match somewhere; or a sign, a name for something that is
+cheap to see, such as that there are links or that SPF said fail; or the name of something found. A guard is a set of
+clues of which one at least must be seen. A condition has any number of guards and holds only where each of them lets
+it; with none it must always be asked, and with an empty one it never holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from filterd.ruleset.view import View
 
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """Something cheap to see, asked at most once of a mail; signs of one name are the same."""
-
-    name: str
-    sees: Callable[[View], bool] = field(compare=False, repr=False)
-    common: bool = field(default=False, compare=False)  # to be seen in most mail
-
-
-Clue = int | Sign
+Clue = int | str
 Guard = frozenset[Clue]
 Guards = tuple[Guard, ...]
 
@@ -33,9 +22,21 @@ ALWAYS: Guards = ()
 NEVER: Guards = (frozenset(),)
 
 
-def sign(name: str, sees: Callable[[View], bool], common: bool = False) -> Guards:
-    """The guards of what holds only where that is seen."""
-    return (frozenset({Sign(name, sees, common)}),)
+class Signs:
+    """The signs that rules ask for."""
+
+    def __init__(self) -> None:
+        self._sees: dict[str, Callable[[View], bool]] = {}
+
+    def guard(self, name: str, sees: Callable[[View], bool]) -> Guards:
+        """The guards of what holds only where that is seen; the same name is the same sign."""
+        self._sees.setdefault(name, sees)
+        return (frozenset({name}),)
+
+    def among(self, guards: Iterable[Guards]) -> tuple[tuple[str, Callable[[View], bool]], ...]:
+        """Those that stand in these guards."""
+        named = {clue for some in guards for guard in some for clue in guard}
+        return tuple((name, sees) for name, sees in self._sees.items() if name in named)
 
 
 def every(conditions: Iterable[Guards]) -> Guards:
@@ -53,13 +54,18 @@ def either(conditions: Iterable[Guards]) -> Guards:
     return (frozenset(clues),)
 
 
-def numbers(guard: Guard) -> frozenset[int] | None:
-    """The forms in it, when it holds nothing else."""
-    found = frozenset(clue for clue in guard if isinstance(clue, int))
-    return found if len(found) == len(guard) else None
+def of_forms(guards: Guards) -> tuple[frozenset[int], ...]:
+    """The guards that hold nothing but forms of patterns, the narrowest first."""
+    numbers = (frozenset(clue for clue in guard if isinstance(clue, int)) for guard in guards)
+    return tuple(found for found, guard in zip(numbers, guards, strict=True) if len(found) == len(guard))
+
+
+def presence(name: str) -> str:
+    """The name of the sign that the mail has such a thing, which most mail does."""
+    return f"any {name}"
 
 
 def _width(guard: Guard) -> tuple[int, int, int, list[str]]:
-    """Few forms of patterns let less mail through than many, those less than signs, and those less than common ones."""
-    signs = [clue for clue in guard if isinstance(clue, Sign)]
-    return sum(one.common for one in signs), len(signs), len(guard), sorted(one.name for one in signs)
+    """Few forms of patterns let less mail through than many, those less than signs, and those less than presence."""
+    signs = sorted(clue for clue in guard if isinstance(clue, str))
+    return sum(name.startswith(presence("")) for name in signs), len(signs), len(guard), signs

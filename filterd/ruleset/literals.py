@@ -1,8 +1,8 @@
-"""Literals: some texts of which every match of a pattern holds at least one.
+"""Literals: texts that stand in every match of a pattern.
 
-In goes a pattern in RE2's syntax; out comes a set of texts, or None when there is no such set that is worth looking
-for. Of a pattern that ignores letter case they are to be looked for case folded, in the case folded text. What is not
-understood only makes the answer None, never wrong (R. Cox, Regular Expression Matching with a Trigram Index: the exact
+In goes a pattern in RE2's syntax; out come sets of texts: a match holds at least one of each set, the rarest first. Of
+a pattern that ignores letter case they are to be looked for case folded, in the case folded text. What is not
+understood only makes the sets fewer, never wrong (R. Cox, Regular Expression Matching with a Trigram Index: the exact
 and the required strings of each node).
 """
 
@@ -36,13 +36,13 @@ _EMPTY: Texts = frozenset({""})
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What a piece of a pattern matches: exactly these texts, or at least something that holds one of `needs`."""
+    """What a piece of a pattern matches: exactly these texts, or something that holds one of each of `needs`."""
 
     exact: Texts | None = None
-    needs: Texts | None = None
+    needs: frozenset[Texts] = frozenset()
 
     @property
-    def needed(self) -> Texts | None:
+    def needed(self) -> frozenset[Texts]:
         return self.needs if self.exact is None else _worth(self.exact)
 
 
@@ -50,17 +50,14 @@ _NOTHING = _Piece(exact=_EMPTY)
 _ANYTHING = _Piece()
 
 
-def literals(pattern: str) -> Texts | None:
-    """The literals of a pattern; None when it may match a text with none that could be looked for."""
+def literals(pattern: str) -> tuple[Texts, ...]:
+    """The literals of a pattern; none when it may match a text with none that could be looked for."""
     reader = _Reader(pattern)
     try:
         piece = reader.alternatives()
     except _Unreadable:
-        return None
-    needed = piece.needed
-    if reader.position < len(pattern) or needed is None or len(needed) > _MOST:
-        return None
-    return needed if all(len(text.encode()) >= LEAST for text in needed) else None
+        return ()
+    return tuple(sorted(piece.needed, key=_frequency)) if reader.position == len(pattern) else ()
 
 
 class _Unreadable(ValueError):
@@ -168,26 +165,24 @@ def _either(choices: list[_Piece]) -> _Piece:
     exact: Texts = frozenset().union(*(one.exact or () for one in choices))
     if all(one.exact is not None for one in choices) and len(exact) <= _MOST:
         return _Piece(exact)
-    needs: set[str] = set()
-    for one in choices:
-        if one.needed is None:
-            return _ANYTHING
-        needs |= one.needed
-    return _Piece(needs=frozenset(needs))
+    if not all(one.needed for one in choices):
+        return _ANYTHING
+    together: Texts = frozenset().union(*(min(one.needed, key=_frequency) for one in choices))
+    return _Piece(needs=frozenset({together} if len(together) <= _MOST else ()))
 
 
 def _joined(pieces: Iterable[_Piece]) -> _Piece:
     """One after the other: neighbours that are exact are written out together."""
-    run, best, whole = _EMPTY, None, True
+    run, needs, whole = _EMPTY, set[Texts](), True
     for piece in pieces:
         longer = _product(run, piece.exact) if piece.exact is not None else None
         if longer is not None:
             run = longer
             continue
         whole = False
-        best = _better(best, _better(_worth(run), piece.needs))
+        needs |= _worth(run) | piece.needs
         run = piece.exact if piece.exact is not None else _EMPTY
-    return _Piece(exact=run) if whole else _Piece(needs=_better(best, _worth(run)))
+    return _Piece(exact=run) if whole else _Piece(needs=frozenset(needs | _worth(run)))
 
 
 def _product(left: Texts, right: Texts) -> Texts | None:
@@ -197,12 +192,12 @@ def _product(left: Texts, right: Texts) -> Texts | None:
     return made if max(map(len, made), default=0) <= _LONGEST else None
 
 
-def _worth(texts: Texts) -> Texts | None:
-    return None if "" in texts or not texts else texts
+def _worth(texts: Texts) -> frozenset[Texts]:
+    """The texts as a need, when they are few, and each long enough that it is not in nearly every mail."""
+    long = texts and all(len(text.encode()) >= LEAST for text in texts)
+    return frozenset({texts} if long and len(texts) <= _MOST else ())
 
 
-def _better(left: Texts | None, right: Texts | None) -> Texts | None:
-    """The set that a text is less likely to hold one of."""
-    if left is None or right is None:
-        return right if left is None else left
-    return min(left, right, key=lambda texts: sum(_RARITY ** len(text) for text in texts))
+def _frequency(texts: Texts) -> tuple[float, list[str]]:
+    """How likely it is that a mail holds one of these."""
+    return sum(_RARITY ** len(text) for text in texts), sorted(texts)

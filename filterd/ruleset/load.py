@@ -18,6 +18,7 @@ from pathlib import Path
 from filterd.findings import Symbol, hundredths
 from filterd.resources import shipped
 from filterd.ruleset.catalogue import CATALOGUE
+from filterd.ruleset.guards import Signs
 from filterd.ruleset.lists import WordList, read_lists
 from filterd.ruleset.operators import Context
 from filterd.ruleset.patterns import Patterns
@@ -54,7 +55,7 @@ def load(settings: RulesSettings, extra: Sequence[Symbol]) -> Loaded:
     folders = tuple(_folders(settings, problems))
     lists = read_lists(folders, problems)
     items, replaced = _overlay(folders, problems)
-    context = Context(Patterns(), lists, CATALOGUE)
+    context = Context(Patterns(), Signs(), lists, CATALOGUE)
     groups = {
         group.name: group for place in items.values() if is_group(place) and (group := read_group(place)) is not None
     }

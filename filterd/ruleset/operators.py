@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from filterd.ruleset.fields import Catalogue, Field, Kind
-from filterd.ruleset.guards import ALWAYS, Guards, every, sign
+from filterd.ruleset.guards import ALWAYS, Guards, Signs, every
 from filterd.ruleset.linear import PatternError, escape
 from filterd.ruleset.lists import WordList, membership
 from filterd.ruleset.patterns import Pattern, Patterns, excerpt, glob_form
@@ -36,6 +36,7 @@ class Context:
     """What a rule is built with, and what is learnt about it on the way."""
 
     patterns: Patterns
+    signs: Signs
     lists: dict[str, WordList]
     catalogue: Catalogue
     backtracking: bool = False
@@ -89,7 +90,9 @@ def _equals(place: Place, of: Field, context: Context) -> Matcher | None:
     for text in wanted:
         if of.choices and text not in of.choices:
             place.refuse(unknown("word", text, of.choices) + f" ({of.name} is {', '.join(of.choices)})")
-    return Matcher(lambda value, view: excerpt(value) if value.casefold() in wanted else None, _says(of, wanted))
+    return Matcher(
+        lambda value, view: excerpt(value) if value.casefold() in wanted else None, _says(of, wanted, context)
+    )
 
 
 def _in(place: Place, of: Field, context: Context) -> Matcher | None:
@@ -112,16 +115,16 @@ def _in(place: Place, of: Field, context: Context) -> Matcher | None:
     name = f"{of.name} in {place.data if isinstance(place.data, str) else sorted(entries)}"
     return Matcher(
         lambda value, view: excerpt(value) if holds(value) else None,
-        sign(name, lambda view: any(map(holds, view.values(of)))),
+        context.signs.guard(name, lambda view: any(map(holds, view.values(of)))),
     )
 
 
-def _says(of: Field, wanted: frozenset[str]) -> Guards:
+def _says(of: Field, wanted: frozenset[str], context: Context) -> Guards:
     """Of a field with few words: that it says one of these."""
     if not of.choices:
         return ALWAYS
     name = f"{of.name} = {' or '.join(sorted(wanted))}"
-    return sign(name, lambda view: any(value.casefold() in wanted for value in view.values(of)))
+    return context.signs.guard(name, lambda view: any(value.casefold() in wanted for value in view.values(of)))
 
 
 def _pattern_of(place: Place, of: Field, context: Context, text: str, what: str) -> Pattern | None:
@@ -266,7 +269,7 @@ def _holds(place: Place, of: Field, context: Context) -> Matcher | None:
         folded = (view.searchable(of) or "").casefold()
         return any(len(one) > 3 and one.casefold() in folded for one in view.values(other))
 
-    return Matcher(passes, sign(f"{of.name} holds {other.name}", seen))
+    return Matcher(passes, context.signs.guard(f"{of.name} holds {other.name}", seen))
 
 
 def _length(place: Place, of: Field, context: Context) -> Matcher | None:

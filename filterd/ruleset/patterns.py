@@ -84,7 +84,7 @@ class Pattern:
         return sum(1 for _ in self.spans(value, view))
 
     def _seen(self, view: View) -> list[Form]:
-        return [form for form in self.forms if form.number in view.hits]
+        return [form for form in self.forms if form.number in view.seen]
 
 
 class Patterns:
@@ -164,7 +164,7 @@ def _slow(number: int, field: Field, text: str) -> Pattern:
         whole = compile_linear(relaxed, lines)
     except ValueError as error:
         raise PatternError(f"no linear form of it can be made: {error}") from error
-    if literals(relaxed) is None:
+    if not literals(relaxed):
         raise PatternError(f"a backtracking pattern must hold some text of {LEAST} letters that every match has")
     return Pattern(field.name, text, whole, _forms(number, relaxed, whole, lines), slow)
 

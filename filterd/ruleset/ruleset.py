@@ -8,7 +8,7 @@ half-loaded set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from filterd.authentication import Authentication
 from filterd.decision import Action
@@ -16,7 +16,7 @@ from filterd.facts import Facts
 from filterd.findings import Finding, Symbol, hundredths
 from filterd.mail import Mail
 from filterd.ruleset.cases import Case, read_cases
-from filterd.ruleset.guards import numbers
+from filterd.ruleset.guards import Clue, of_forms
 from filterd.ruleset.load import Loaded, load
 from filterd.ruleset.rule import Rule
 from filterd.ruleset.settings import RulesSettings
@@ -54,11 +54,12 @@ class Ruleset:
         self._by_sign: list[int] = []  # rules that no pattern rules out
         self._by_form: dict[int, list[int]] = {}
         for index, rule in enumerate(self.rules):
-            forms = next((found for guard in rule.guards if (found := numbers(guard)) is not None), None)
-            if forms is None:
+            by_form = of_forms(rule.guards)
+            if not by_form:
                 self._by_sign.append(index)
-            for number in forms or ():
+            for number in by_form[0] if by_form else ():
                 self._by_form.setdefault(number, []).append(index)
+        self._signs = loaded.context.signs.among(rule.guards for rule in self.rules)
 
     @classmethod
     def load(cls, settings: RulesSettings | None = None, extra: Iterable[Symbol] = ()) -> Ruleset:
@@ -112,7 +113,7 @@ class Ruleset:
             self.rules[place] for place in sorted(self._places[name] for name in {*kept, *anew} & self._places.keys())
         ]
         if any(rule.fields for rule in rules if rule.name in anew):
-            view.hits = self.loaded.patterns.hits(view)
+            view.seen.update(self.loaded.patterns.hits(view))
         for rule in rules:
             if rule.name in anew:
                 self._ask(rule, view, findings)
@@ -127,8 +128,9 @@ class Ruleset:
 
     def _look(self, view: View) -> list[Finding]:
         findings: list[Finding] = []
-        view.hits = self.loaded.patterns.hits(view)
-        for index in self._candidates(view.hits):
+        view.seen.update(self.loaded.patterns.hits(view))
+        view.seen.update(name for name, sees in self._signs if sees(view))
+        for index in self._candidates(view.seen):
             rule = self.rules[index]
             if view.lets(rule.guards):
                 self._ask(rule, view, findings)
@@ -146,11 +148,11 @@ class Ruleset:
         if evidence is not None:
             _note(rule, evidence, view, findings)
 
-    def _candidates(self, hits: frozenset[int]) -> list[int]:
+    def _candidates(self, seen: Set[Clue]) -> list[int]:
         """Rules that may hold, in order: those that rest on no pattern, and those with a form in the mail."""
         indexes = set(self._by_sign)
-        for number in hits:
-            indexes.update(self._by_form.get(number, ()))
+        for clue in self._by_form.keys() & seen:
+            indexes.update(self._by_form[clue])
         return sorted(indexes)
 
     def over_caps(self, findings: Sequence[Finding]) -> list[Finding]:
@@ -210,5 +212,6 @@ class Ruleset:
 
 def _note(rule: Rule, evidence: str, view: View, findings: list[Finding]) -> None:
     finding = view.found[rule.name] = rule.symbol.found(evidence)
+    view.seen.add(rule.name)
     if not rule.silent:
         findings.append(finding)

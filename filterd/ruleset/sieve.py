@@ -1,19 +1,21 @@
 """Sieve: many patterns over one text, at a cost that hardly grows with their number.
 
-One pass over the text (Aho-Corasick) finds the literals that are there; then only those patterns are tried whose
-literals were among them. The few that have none are tried together. Built once; never raises while matching.
+One pass over the text (Aho-Corasick) finds the literals that are there; then only those patterns are tried of whose
+every set of literals some is there. The few that have none are tried together. Built once; never raises while matching.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import ahocorasick_rs
 
 from filterd.ruleset.linear import Linear, Together
 from filterd.ruleset.literals import literals
 
+SHORT = 2_000  # bytes: up to that, trying a few patterns together is less work than looking for their literals
 _IGNORES_CASE = re.compile(r"\(\?[a-zA-Z]*i")
 
 
@@ -21,38 +23,53 @@ class Sieve:
     """`forms` by their places: `matches` says which of them match somewhere in a text."""
 
     def __init__(self, forms: Sequence[Linear], lines: bool) -> None:
-        self._forms = tuple(forms)
         self._folds = any(_IGNORES_CASE.search(form.pattern) for form in forms)
-        bare: list[int] = []
-        holders: dict[bytes, list[int]] = {}
-        for place, form in enumerate(forms):
-            texts = literals(form.pattern)
-            if texts is None:
-                bare.append(place)
-            for text in {text.casefold() if self._folds else text for text in texts or ()}:
-                holders.setdefault(text.encode(), []).append(place)
-        self._holders = tuple(holders.values())
-        self._literals = ahocorasick_rs.BytesAhoCorasick(list(holders)) if holders else None
-        small = [place for place in bare if forms[place].programsize <= Together.LARGEST]
-        self._large = tuple(place for place in bare if forms[place].programsize > Together.LARGEST)
-        self._together = [
-            (Together([forms[place] for place in some], lines), some) for some in _batches(small, Together.MOST)
-        ]
+        needs = [[self._as_sought(texts) for texts in literals(form.pattern)] for form in forms]
+        known = {text: number for number, text in enumerate(sorted({*chain(*chain(*needs))}))}
+        self._literals = ahocorasick_rs.BytesAhoCorasick(list(known)) if known else None
+        self._others = [[frozenset(known[text] for text in texts) for texts in one[1:]] for one in needs]
+        self._holders: list[list[int]] = [[] for _ in known]  # by literal: the forms that it is the rarest of
+        for place, one in enumerate(needs):
+            for text in one[0] if one else ():
+                self._holders[known[text]].append(place)
+        self._alone = [Together([form], lines) for form in forms]
+        self._bare = _batches(forms, [place for place, one in enumerate(needs) if not one], lines)
+        self._whole = _batches(forms, range(len(forms)), lines) if len(forms) <= Together.MOST else []
+
+    def _as_sought(self, texts: Iterable[str]) -> frozenset[bytes]:
+        return frozenset((text.casefold() if self._folds else text).encode() for text in texts)
 
     def matches(self, text: str) -> list[int]:
         whole = text.encode("utf-8", "replace")
-        found = [place for place in self._tried(text, whole) if self._forms[place].search(whole)]
-        for together, places in self._together:
-            found += [places[index] for index in together.matches(whole)]
+        if self._whole and len(whole) <= SHORT:
+            return _matches(self._whole, whole)
+        found = _matches(self._bare, whole)
+        found += [place for place in self._tried(text, whole) if self._alone[place].matches(whole)]
         return found
 
     def _tried(self, text: str, whole: bytes) -> Iterable[int]:
+        """The forms whose literals are there."""
         if self._literals is None:
-            return self._large
-        folded = text.casefold().encode("utf-8", "replace") if self._folds else whole
-        there = {match[0] for match in self._literals.find_matches_as_indexes(folded, overlapping=True)}
-        return {*self._large, *(place for literal in there for place in self._holders[literal])}
+            return ()
+        if not self._folds:
+            sought = whole
+        else:
+            sought = whole.lower() if text.isascii() else text.casefold().encode("utf-8", "replace")
+        there = {match[0] for match in self._literals.find_matches_as_indexes(sought, overlapping=True)}
+        named = {place for literal in there for place in self._holders[literal]}
+        return (place for place in named if not any(map(there.isdisjoint, self._others[place])))
 
 
-def _batches(places: Sequence[int], size: int) -> list[Sequence[int]]:
-    return [places[start : start + size] for start in range(0, len(places), size)]
+Batch = tuple[Together, Sequence[int]]
+
+
+def _batches(forms: Sequence[Linear], places: Sequence[int], lines: bool) -> list[Batch]:
+    """The forms at these places, together: the small ones many at a time, each large one by itself."""
+    small = [place for place in places if forms[place].programsize <= Together.LARGEST]
+    groups = [small[start : start + Together.MOST] for start in range(0, len(small), Together.MOST)]
+    groups += [[place] for place in places if forms[place].programsize > Together.LARGEST]
+    return [(Together([forms[place] for place in group], lines), group) for group in groups]
+
+
+def _matches(batches: Sequence[Batch], text: bytes) -> list[int]:
+    return [places[index] for together, places in batches for index in together.matches(text)]

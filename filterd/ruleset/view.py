@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from filterd.facts import Facts
     from filterd.findings import Finding
     from filterd.mail import Mail
-    from filterd.ruleset.guards import Clue, Guards
+    from filterd.ruleset.guards import Clue
     from filterd.ruleset.patterns import Pattern
 
 MAX_TEXT = 256_000  # characters of one value
@@ -45,28 +45,17 @@ class View:
         self.auth = auth
         self.found = found
         self.probability = probability
-        self.hits: frozenset[int] = frozenset()  # forms of patterns that may match somewhere
+        self.seen: set[Clue] = set(found)  # what guards may ask for: findings, signs, forms of patterns
         self.timeouts: list[Pattern] = []
         self.failures: dict[str, str] = {}  # fields that could not be read, and why
         self._values: dict[str, tuple[Any, ...]] = {}
         self._columns: dict[str, tuple[tuple[Any, ...], ...]] = {}
         self._elements: dict[str, Sequence[Any]] = {}
-        self._signs: dict[str, bool] = {}
 
-    def lets(self, guards: Guards) -> bool:
-        """Whether of each guard some clue is to be seen."""
-        for guard in guards:  # noqa: SIM110  asked for every rule: generators would cost more than the answers
-            if not any(map(self._sees, guard)):
-                return False
-        return True
-
-    def _sees(self, clue: Clue) -> bool:
-        if isinstance(clue, int):
-            return clue in self.hits
-        seen = self._signs.get(clue.name)
-        if seen is None:
-            seen = self._signs[clue.name] = clue.sees(self)
-        return seen
+    def lets(self, guards: Sequence[frozenset[Any]]) -> bool:
+        """Whether of each guard some clue was seen."""
+        seen = self.seen
+        return not any(guard.isdisjoint(seen) for guard in guards)
 
     def elements(self, element: Element) -> Sequence[Any]:
         """The links, the attachments, ... each looked up once."""
@@ -115,6 +104,8 @@ class View:
 
     def searchable(self, field: Field) -> str | None:
         """All values as one text, a line each; None when there are none."""
+        if field.there is not None and not field.there(self):
+            return None
         values = self.values(field)
         return "\n".join(map(str, values)) if values else None
 
