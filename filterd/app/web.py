@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import signal
 import socket
 import sys
@@ -19,10 +20,12 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from filterd.app import control
 from filterd.app.children import on_orphaned
 from filterd.app.digests import send, sender_of
 from filterd.app.hops import Hops, release_url
 from filterd.app.logs import set_up
+from filterd.app.remembered import remembered
 from filterd.app.state import prepare
 from filterd.config.load import load
 from filterd.config.model import Config
@@ -62,6 +65,8 @@ async def work(config: Config, sockets: list[socket.socket]) -> None:
         hostname=config.hostname,
         secure=secure,
         learn=learner(config.state),
+        remembered=lambda record: [str(one) for one in remembered(store, record, config, now())],
+        status=lambda: control.ask(config.state),
         sender=sender_of(config),
         send=poster(config, hops, loop),
         shared=frozenset((*shipped_list("freemail"), *shipped_list("freehosts"))),
@@ -92,6 +97,10 @@ async def work(config: Config, sockets: list[socket.socket]) -> None:
         await asyncio.gather(releasing, return_exceptions=True)
         await hops.aclose()
         store.close()
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 def learner(state: Path) -> Learn:

@@ -31,6 +31,7 @@ from filterd.store.memory import Memory
 from filterd.store.people import People
 from filterd.store.puts import Body, Entry, Holding, Puts
 from filterd.store.quarantine import Quarantine
+from filterd.store.reported import Errors, errors
 from filterd.store.retention import DELETED_KEPT, Expired, expire
 from filterd.store.said import Said
 from filterd.store.saved import Saved
@@ -222,6 +223,10 @@ class Store:
                 for row in connection.execute(counted)
             ]
         return classes, hours
+
+    def errors(self, since: datetime) -> list[Errors]:
+        """How often people said that we were wrong, by day."""
+        return errors(self._database, since)
 
     @property
     def database(self) -> Database:

@@ -59,7 +59,7 @@ def quarantine(typed: str, mine: tuple[str, ...]) -> tuple[QuarantineFilter, lis
 
 def history(typed: str, mine: tuple[str, ...]) -> tuple[HistoryFilter, list[str]]:
     """The messages that somebody asks for."""
-    names = NAMES | {"queue": "queue_id", "listener": "listener", "direction": "direction"}
+    names = NAMES | {"queue": "queue_id", "campaign": "campaign", "listener": "listener", "direction": "direction"}
     query = _read(typed, names, {"action": _action})
     return HistoryFilter(mine=mine, text=query.text, **query.fields), query.wrong
 

@@ -72,8 +72,8 @@ def _entry(line: str) -> Entry:
 
 def _author(record: Record) -> str:
     """The one address in From; "" when there is not exactly one."""
-    boxes = parse_addresses(record.outline.from_).mailboxes
-    return boxes[0].address.lower() if len(boxes) == 1 else ""
+    authors = record.outline.authors or [box.address for box in parse_addresses(record.outline.from_).mailboxes]
+    return authors[0].lower() if len(authors) == 1 else ""
 
 
 def _somebodys(domain: str, shared: Container[str]) -> bool:

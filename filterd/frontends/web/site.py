@@ -7,11 +7,13 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from filterd.frontends.web.attempts import Attempts
 from filterd.frontends.web.directory import Directory
 from filterd.frontends.web.settings import WebSettings
 from filterd.learning import Request, Result
+from filterd.record import Record
 from filterd.store import Store
 from filterd.value import Value
 
@@ -38,6 +40,8 @@ class Site:
     secure: bool = False
     learn: Learn | None = None
     shared: frozenset[str] = frozenset()  # domains where strangers have addresses beside each other
+    remembered: Callable[[Record], list[str]] | None = None  # sentences about who sent a message
+    status: Callable[[], dict[str, Any] | None] | None = None  # what `filterd status` knows; blocks
     sender: str = "postmaster@localhost"  # of our own mail
     send: Send | None = None
     attempts: Attempts = field(default_factory=Attempts)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
+import itertools
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from filterd.decision import Reason
+from filterd.decision import Reason, summary
 from filterd.findings import Finding
 from filterd.mail.address import parse_addresses
-from filterd.record import Record
+from filterd.record import Record, Verdict
 
 _DECEIVE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 MODEL_SAYS = "LEARNT_SPAM"
@@ -112,17 +115,27 @@ def reasons(record: Record | None, most: int = 2) -> list[str]:
     return [one.about or one.name for one in heaviest[:most]]
 
 
-def threshold(record: Record, recipients: list[str]) -> int | None:
-    """From which score on it was kept back, in hundredths; None where something else than the score decided."""
-    mine = [one for one in record.decisions if one.recipient in recipients]
-    by_score = mine and all(one.reason is Reason.SPAM_SCORE and not one.policy for one in mine)
-    return record.thresholds.quarantine if by_score and record.verdict.forced is None else None
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Why mail became what it became, and what would have to be otherwise for it to be delivered."""
+
+    verdict: Verdict
+    threshold: int | None = None  # from which score on it was kept back; None where something else decided
+    alone: tuple[Finding, ...] = ()  # without any one of which it would have been delivered
+    together: tuple[Finding, ...] = ()  # where there is none: without all of which
 
 
-def decisive(record: Record, recipients: list[str]) -> list[Finding]:
-    """What would have to change: findings without any one of which it would have been delivered."""
-    limit = threshold(record, recipients)
-    if limit is None or record.verdict.points < limit:
-        return []
-    over = record.verdict.points - limit
-    return [one for one in record.verdict.findings if one.points > over]
+def case(record: Record, recipients: Sequence[str]) -> Case:
+    """The case of these recipients of a message, the strictest decision first."""
+    decision = summary([one for one in record.decisions if one.recipient in recipients])
+    verdict, limit = record.verdict_of(decision), record.thresholds_of(decision).quarantine
+    if decision is None or decision.reason is not Reason.SPAM_SCORE or limit is None or verdict.forced is not None:
+        return Case(verdict)
+    over = verdict.points - limit
+    if over < 0:
+        return Case(verdict, limit)
+    heaviest = sorted((one for one in verdict.findings if one.points > 0), key=lambda one: -one.points)
+    alone = tuple(one for one in heaviest if one.points > over)
+    sums = itertools.accumulate(one.points for one in heaviest)
+    enough = next((count for count, points in enumerate(sums, 1) if points > over), 0)
+    return Case(verdict, limit, alone, () if alone else tuple(heaviest[:enough]))

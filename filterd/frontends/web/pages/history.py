@@ -12,8 +12,9 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 
 from filterd.frontends.web import query, rights
+from filterd.frontends.web.pages.around import campaign_of, remembered
 from filterd.frontends.web.pages.saved import searches
-from filterd.frontends.web.view import decisive, threshold
+from filterd.frontends.web.view import case
 from filterd.frontends.web.visit import NotFound, Visit
 from filterd.store import HistoryRow
 from filterd.value import replace
@@ -60,7 +61,12 @@ def message(visit: Visit) -> Response:
         raise NotFound
     own = rights.own(visit.person, recipients)
     return visit.render(
-        "record.html", record=record, own=own, threshold=threshold(record, own), decisive=decisive(record, own)
+        "record.html",
+        record=record,
+        own=own,
+        case=case(record, own),
+        campaign=campaign_of(visit, record),
+        remembered=remembered(visit, record),
     )
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from starlette.responses import HTMLResponse, Response
 
 from filterd.frontends.web import preview, rights
+from filterd.frontends.web.pages.around import campaign_of, others_of, remembered
 from filterd.frontends.web.pages.quarantine import theirs
-from filterd.frontends.web.view import decisive, threshold
+from filterd.frontends.web.view import case
 from filterd.frontends.web.visit import NotFound, Visit
 from filterd.mail.envelope import domain_of
-from filterd.store import QuarantineFilter, QuarantineItem
+from filterd.store import QuarantineItem
 from filterd.store.text import fold
 
 SANDBOX = "sandbox; default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 VIEWS = ("text", "html", "headers", "source")
-OTHERS = 6  # of the same sender
 
 
 def show(visit: Visit) -> Response:
@@ -23,19 +23,18 @@ def show(visit: Visit) -> Response:
     raw = store.quarantine.raw(item.id)
     message = preview.read(raw) if raw is not None else None
     record = store.history.show(item.record)
-    same = QuarantineFilter(mine=rights.scope(visit.person), sender=item.sender)
-    others = [one for one in store.quarantine.find(same, OTHERS) if one.id != item.id] if item.sender else []
     return visit.render(
         "message.html",
         item=item,
         record=record,
-        threshold=threshold(record, [item.recipient]) if record else None,
-        decisive=decisive(record, [item.recipient]) if record else [],
+        case=case(record, [item.recipient]) if record else None,
         message=message,
         view=view if view in VIEWS else "text",
         preview=preview,
         raw=raw,
-        others=others[: OTHERS - 1],
+        others=others_of(visit, item.sender, item.record),
+        campaign=campaign_of(visit, record),
+        remembered=remembered(visit, record),
         lines=store.audit.find(item.id, 20),
         may_list=rights.lists(visit.person, fold(item.recipient)),
         whose=_whose(visit, item),

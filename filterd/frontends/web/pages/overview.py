@@ -1,4 +1,8 @@
-"""Overview: how much mail there was, what became of it, and what is held. The plots are SVG that we draw."""
+"""Overview: how much mail there was, what became of it, where we were wrong, what is held, and how all does.
+
+The plots are SVG that we draw. What only the running service knows is asked of it; a service that does not answer is a
+sentence on the page.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,11 @@ from filterd.frontends.web import rights
 from filterd.frontends.web.visit import Refused, Visit
 from filterd.mail.envelope import domain_of
 from filterd.store import Tally
+from filterd.store.reported import Errors
 
 SPANS = {"day": (24, 1), "week": (168, 6), "month": (720, 24)}  # hours in all, hours of a bar
+KEPT_BACK = ("quarantine", "discard", "reject")
+DAYS = 30  # of which errors are shown
 ORDER = ("accept", "tag", "quarantine", "discard", "defer", "reject")
 WIDTH, HEIGHT = 720, 200
 NEWEST, MOST = 1000, 8  # held items that are looked at for the most frequent rules and senders
@@ -45,8 +52,17 @@ def show(visit: Visit) -> Response:
         reasons[one.reason] += one.count
     newest = visit.site.store.quarantine.find(limit=NEWEST).rows
     bars, top = plot(tallies, start, hours, step)
+    errors = visit.site.store.errors(now - datetime.timedelta(days=DAYS))
     return visit.render(
         "overview.html",
+        caught=sum(totals[action] for action in KEPT_BACK),
+        missed=sum(one.missed for one in errors),
+        alarms=sum(one.alarms for one in errors),
+        days=DAYS,
+        errors=error_plot(errors, now),
+        health=visit.site.status() if visit.site.status is not None else None,
+        labels=visit.site.store.labels.counts(),
+        waiting=visit.site.store.suggestions.counts(),
         span=span,
         spans=list(SPANS),
         bars=bars,
@@ -84,6 +100,19 @@ def plot(tallies: list[Tally], start: datetime.datetime, hours: int, step: int) 
                 bars.append(Bar(left + 1, y, WIDTH / count - 2, height, action, f"{when}: {number} {action}"))
                 below += number
     return bars, top
+
+
+def error_plot(errors: list[Errors], now: datetime.datetime) -> list[Bar]:
+    """Two bars a day: what was missed upwards, false alarms beside it; the same scale for both."""
+    top = max((max(one.missed, one.alarms) for one in errors), default=0)
+    width, height, bars = WIDTH / DAYS, HEIGHT / 2, []
+    for one in errors:
+        left = (DAYS - 1 - (now - one.day).days) * width
+        for place, (name, count) in enumerate((("missed", one.missed), ("alarms", one.alarms))):
+            tall = count / top * height
+            title = f"{one.day:%a %d %b}: {count}"
+            bars.append(Bar(left + 1 + place * width / 2, height - tall, width / 2 - 1, tall, name, title))
+    return bars
 
 
 def _marks(start: datetime.datetime, hours: int, span: str) -> list[tuple[float, str]]:
