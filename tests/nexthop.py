@@ -143,9 +143,11 @@ class FakeHop:
         unix: Path | None = None,
         tls: ssl.SSLContext | None = None,
         implicit: bool = False,
+        host: str = "127.0.0.1",
         die_in_body: int | None = None,
     ) -> None:
         self.lmtp = lmtp
+        self.host = host
         self.implicit = implicit  # TLS from the first byte
         self.keywords = tuple(keywords) + (("STARTTLS",) if tls and not implicit else ())
         self.script: dict[str, Any] = {
@@ -189,10 +191,11 @@ class FakeHop:
             self.url = f"lmtp+unix:{self.unix}"
             return
         context = self.tls if self.implicit else None
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=context)
+        self._server = await asyncio.start_server(self._accept, self.host, self.port, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
         scheme = "lmtp" if self.lmtp else "smtps" if self.implicit else "smtp"
-        self.url = f"{scheme}://127.0.0.1:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        self.url = f"{scheme}://{host}:{self.port}"
 
     async def stop(self) -> None:
         """Stop listening and cut every connection, as a crash would."""

@@ -17,6 +17,8 @@ SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _V1_LONGEST = 107  # section 2.1
 _V2_LONGEST = 4096  # addresses and any sensible TLVs; the field allows 65,535
 
+_V2_ADDRESSES = {0: 0, 1: 12, 2: 36, 3: 216}  # octets of the addresses by family, of AF_UNIX too
+
 Receive = Callable[[int], Awaitable[bytes]]  # at most so many bytes; b"" at the end
 
 
@@ -61,12 +63,12 @@ def parse_v1(line: bytes) -> Proxied:
         source, target = ip_address(words[2]), ip_address(words[3])
     except ValueError as error:
         raise ProxyError("its PROXY line has a bad address") from error
-    if {source.version, target.version} != {int(words[1][3])}:
+    if {source.version, target.version} != {int(words[1][3])} or "%" in words[2]:
         raise ProxyError("its PROXY line mixes address families")
     ports = [int(word) for word in words[4:] if word.isascii() and word.isdigit() and int(word) <= 65535]
     if len(ports) != 2:
         raise ProxyError("its PROXY line has a bad port")
-    return Proxied(str(source), ports[0])
+    return Proxied(plain_address(source), ports[0])
 
 
 def parse_v2(version_and_command: int, family: int, rest: bytes) -> Proxied:
@@ -75,13 +77,20 @@ def parse_v2(version_and_command: int, family: int, rest: bytes) -> Proxied:
         return Proxied(itself=True)
     if version_and_command != 0x21:
         raise ProxyError("its PROXY header has an unknown version or command")
-    if family == 0x11 and len(rest) >= 12:
-        return Proxied(str(IPv4Address(rest[:4])), int.from_bytes(rest[8:10], "big"))
-    if family == 0x21 and len(rest) >= 36:
-        return Proxied(str(IPv6Address(rest[:16])), int.from_bytes(rest[32:34], "big"))
-    if family in (0x11, 0x21):
+    if family >> 4 not in _V2_ADDRESSES or family & 0x0F > 2:
+        raise ProxyError("its PROXY header has an unknown address family or protocol")
+    if len(rest) < _V2_ADDRESSES.get(family >> 4, 0):
         raise ProxyError("its PROXY header is cut short")
+    if family == 0x11:
+        return Proxied(str(IPv4Address(rest[:4])), int.from_bytes(rest[8:10], "big"))
+    if family == 0x21:
+        return Proxied(plain_address(IPv6Address(rest[:16])), int.from_bytes(rest[32:34], "big"))
     return Proxied()
+
+
+def plain_address(ip: IPv4Address | IPv6Address) -> str:
+    """As it is written everywhere; an IPv4 address within IPv6 (RFC 4291 section 2.5.5.2) is the IPv4 address."""
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 async def _exactly(receive: Receive, size: int) -> bytes:

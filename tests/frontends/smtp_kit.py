@@ -228,10 +228,11 @@ class Kit:
     hop: Hop
     filter: Sieve
     port: int
+    address: str = "127.0.0.1"
 
     @contextlib.asynccontextmanager
     async def client(self, *, greeted: bool = True, **how: Any) -> AsyncIterator[Client]:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, **how))
+        client = Client(*await asyncio.open_connection(self.address, self.port, **how))
         try:
             if greeted:
                 assert (await client.reply()).startswith("220 ")
@@ -256,6 +257,7 @@ async def serving(
     limits: dict[str, Any] | None = None,
     site: dict[str, Any] | None = None,
     context: Any = None,
+    address: str = "127.0.0.1",
     **settings: Any,
 ) -> AsyncIterator[Kit]:
     hop, filter = hop or Hop(), filter or Sieve()
@@ -267,10 +269,11 @@ async def serving(
         filter=filter,
         tls=context,
     )
-    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listening = socket.create_server((address, 0), family=family, backlog=2048, dualstack_ipv6=address == "::")
     await server.start([listening])
     try:
-        yield Kit(server, hop, filter, listening.getsockname()[1])
+        yield Kit(server, hop, filter, listening.getsockname()[1], address)
     finally:
         await server.drain(1.0)
         if isinstance(hop, Hop):

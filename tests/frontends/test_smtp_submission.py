@@ -18,9 +18,9 @@ from filterd.frontends.smtp.tls import server_context
 from filterd.mail.envelope import Direction
 from filterd.relay import RelaySettings, SeveralHops, next_hop
 from filterd.reply import Reply
-from tests.frontends.smtp_kit import Client, Kit, Sieve, on_both_loops, serving, until
+from tests.frontends.smtp_kit import Client, Kit, Sieve, descriptors, on_both_loops, serving, until
 from tests.frontends.test_smtp_tls import make_certificate, start_tls
-from tests.nexthop import DIE, FakeHop
+from tests.nexthop import DIE, FakeHop, Session
 
 MESSAGE = b"Subject: hello\r\n\r\nbody\r\n"
 SECRET = "correct horse"
@@ -474,5 +474,39 @@ def test_nobody_is_believed_but_the_next_hop(context: ssl.SSLContext, verb: str)
         async with submission(context, hop_that(), trusted=["127.0.0.0/8"]) as kit, secured(kit) as client:
             assert (await client.ask(verb)).startswith("550 5.7.1")
             assert (await client.ask("MAIL FROM:<>")).startswith("530 ")
+
+    asyncio.run(run())
+
+
+def test_sessions_leave_nothing_open(context: ssl.SSLContext) -> None:
+    """However they end: before AUTH, within it, after it, within a mail."""
+
+    async def run() -> None:
+        def answer(session: Session, argument: str) -> str:
+            return "235 Ok" if " " in argument or session.login else "334 "
+
+        fake = FakeHop(keywords=KEYWORDS, script={"AUTH": answer})
+        limits = {"connection_rate": 10_000}
+        async with submission(context, fake, limits=limits) as kit:
+            async with secured(kit) as client:
+                await client.ask(f"AUTH PLAIN {PLAIN}")
+            await until(lambda: kit.server.connections == 0)
+            before = descriptors()
+            for at in range(60):
+                async with secured(kit) as client:
+                    if at % 6 == 1:
+                        await client.ask("AUTH PLAIN")
+                    elif at % 6 > 1:
+                        await client.ask(f"AUTH PLAIN {PLAIN}")
+                    if at % 6 == 3:
+                        assert (await client.mail(MESSAGE)).startswith("250 ")
+                    elif at % 6 == 4:
+                        await client.ask("MAIL FROM:<ann@example.org>")
+                    elif at % 6 == 5:
+                        client.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<b@c.example>\r\nBDAT 100\r\npart")
+                    if at % 2:
+                        client.writer.transport.abort()
+            await until(lambda: kit.server.connections == 0 and descriptors() <= before)
+            await until(lambda: all(session.ended for session in fake.sessions))
 
     asyncio.run(run())

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from filterd.frontends.proxy import plain_address
 from filterd.frontends.smtp import replies
 from filterd.frontends.smtp.commands import decode_xtext
 from filterd.mail.envelope import Origin, Source
@@ -82,7 +83,9 @@ def _field(name: str, value: str | None) -> dict[str, Any]:
 
 
 def _address(value: str) -> str:
-    return str(ip_address(value[5:] if value[:5].upper() == "IPV6:" else value))
+    if "%" in value:
+        raise ValueError("an address with a zone")
+    return plain_address(ip_address(value[5:] if value[:5].upper() == "IPV6:" else value))
 
 
 def _port(value: str) -> int:
