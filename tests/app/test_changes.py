@@ -94,3 +94,30 @@ def test_the_service_takes_them_over_and_keeps_the_old_where_the_new_is_wrong(tm
         service.until(lambda: "reload" not in str(service.status()["degraded"]), "all to be well again")
         assert action(service, "a glider") == 550
         assert action(service, "a balloon") == 250
+
+
+def test_each_recipient_gets_his_own_copy(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    settings = {
+        "thresholds": {"tag": 5, "quarantine": None},
+        "groups": {"soft": ["ann@example.org"]},
+        "policies": [
+            {"name": "soft", "groups": ["soft"], "rules_off": ["SITE_WORD"]},
+            {"name": "loud", "recipients": ["ben@*"], "tagging": {"subject": "[SPAM]", "header": "X-Junk: yes"}},
+        ],
+    } | _rules(folder)
+    with Serving(tmp_path, **settings) as service:
+        with smtplib.SMTP(*service.smtp, local_hostname="client.example.net", timeout=30) as client:
+            mail = "From: a@good.example\r\nSubject: up and away\r\n\r\nzeppelin\r\n"
+            to = ["ann@example.org", "ben@example.org", "carl@example.org"]
+            assert not client.sendmail("a@good.example", to, mail)
+        copies = [path.read_text() for path in (service.maildir / "new").iterdir()]
+        assert len(copies) == 3
+        (ann,) = (one for one in copies if "X-Spam-Flag" not in one)
+        assert "SITE_WORD" not in ann
+        (ben,) = (one for one in copies if "X-Junk: yes" in one)
+        assert "Subject: [SPAM] up and away" in ben
+        assert ben.count("Subject:") == 1
+        (carl,) = (one for one in copies if one not in (ann, ben))
+        assert "SITE_WORD" in carl
+        assert "Subject: up and away" in carl
