@@ -18,6 +18,7 @@ import structlog
 from filterd.app.children import on_orphaned
 from filterd.app.digests import send_due
 from filterd.app.hops import Hops, release_url
+from filterd.app.imap import Watching
 from filterd.app.logs import set_up
 from filterd.app.state import StateError, prepare
 from filterd.config.load import load
@@ -87,7 +88,9 @@ async def work(config: Config, jobs: tuple[Job, ...] = JOBS) -> None:
     ended = asyncio.Event()
     on_orphaned(ended.set)
     tasks = [asyncio.create_task(_again_and_again(job, store, config)) for job in jobs]
+    watching = Watching(config.learn.imap, config.state, store)
     await ended.wait()
+    await asyncio.to_thread(watching.close)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

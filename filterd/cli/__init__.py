@@ -25,6 +25,7 @@ COMMANDS = {
     "campaigns": "Texts that came many times: list, show and forget them.",
     "learn": "Teach the site's own model: spam, ham or forget.",
     "review": "What people suggest to learn: list, show, accept, reject, undo.",
+    "imap-watch": "Follow Junk folders over IMAP: what is moved in and out is learnt.",
     "train": "Make a version of the site's model from labelled mail, and use it if it is not worse.",
     "evaluate": "Measure the models on labelled mail.",
     "model": "List, show, use, roll back and check models.",
@@ -66,7 +67,7 @@ def build(chosen: str | None = None) -> typer.Typer:
         if name != chosen:
             root.command(name, help=summary)(_elsewhere)
             continue
-        module = importlib.import_module(f"filterd.cli.{name}")
+        module = importlib.import_module(f"filterd.cli.{name.replace('-', '_')}")
         if hasattr(module, "app"):
             root.add_typer(module.app, name=name, help=summary, no_args_is_help=True)
         else:

@@ -12,12 +12,24 @@ from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, read_
 from filterd.cli.learning_sources import (
     DaskOption,
     HamOption,
+    HistoryOption,
     IndexOption,
     JobsOption,
     SpamOption,
     at_work,
     counter,
     given,
+)
+from filterd.cli.mailbox_sources import (
+    CaOption,
+    HamFolderOption,
+    ImapOption,
+    Mailboxes,
+    PasswordOption,
+    Pop3ClassOption,
+    Pop3Option,
+    SpamFolderOption,
+    folders_of,
 )
 from filterd.learning import LearningError
 from filterd.learning.labelled import Sources, Taken, take
@@ -37,6 +49,14 @@ def command(
     index: IndexOption = None,
     spam: SpamOption = None,
     ham: HamOption = None,
+    imap: ImapOption = None,
+    ham_folder: HamFolderOption = None,
+    spam_folder: SpamFolderOption = None,
+    pop3: Pop3Option = None,
+    pop3_class: Pop3ClassOption = "",
+    password_file: PasswordOption = None,
+    ca: CaOption = None,
+    history: HistoryOption = False,
     online: Annotated[
         bool, typer.Option("--online", help="A fresh model classifies each message and then learns it, in order.")
     ] = False,
@@ -75,7 +95,8 @@ def command(
     from filterd.classifier.protocol import Feedback
 
     settings = read_config(config)
-    sources = given(spam, ham, index, required=True)
+    mailboxes = Mailboxes(password_file, ca, folders_of(imap, ham_folder, spam_folder, pop3, pop3_class))
+    sources = given(spam, ham, index, required=True, mailboxes=mailboxes, history=settings if history else None)
     try:
         foreign, site = _models(settings, model, base=base)
         with at_work(jobs, dask) as processes, counter("messages", sources.count()) as done:

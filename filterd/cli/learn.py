@@ -11,12 +11,13 @@ from typing import Annotated
 import typer
 
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, read_config
+from filterd.cli.mailbox_sources import CaOption, Mailboxes, PasswordOption
 from filterd.cli.storing import opened, who
 from filterd.config import Config
 from filterd.learning import Klass, LearningError, Request, Result
 from filterd.learning.link import answers, ask
 from filterd.printable import printable
-from filterd.sources import Unreadable, read_sources
+from filterd.sources import Unreadable
 
 Handle = Callable[[Request], Result]
 
@@ -25,9 +26,13 @@ def command(
     klass: Annotated[Klass, typer.Argument(metavar="spam|ham|forget", help="What the messages are.")],
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH", help="Files, folders, mbox, Maildir; - is standard input."),
+        typer.Argument(
+            metavar="PATH", help="Files, folders, mbox, Maildir, imaps://user@host/Folder; - is standard input."
+        ),
     ],
     config: ConfigOption = None,
+    password_file: PasswordOption = None,
+    ca: CaOption = None,
     user: Annotated[str, typer.Option(metavar="U", help="Who says so; their labels in a day have a bound.")] = "",
     as_object: JsonOption = False,
 ) -> int:
@@ -37,7 +42,7 @@ def command(
     seen: Counter[str] = Counter()
     last = Result()
     with learning(settings) as handle:
-        for item in read_sources(paths):
+        for item in Mailboxes(password_file, ca).read_all(paths):
             if isinstance(item, Unreadable):
                 sys.stderr.write(f"{printable(item.path)}: {item.why}\n")
                 seen["unreadable"] += 1

@@ -5,19 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from filterd.cli.common import Fail
+from filterd.cli.mailbox_sources import Mailboxes, mailbox_of
+from filterd.cli.storing import opened
 from filterd.learning.labelled import Sources
+from filterd.mailboxes import is_mailbox
 from filterd.printable import printable
-from filterd.sources import Unreadable
+from filterd.sources import Found, Item, Unreadable
+from filterd.store import ItemState, QuarantineClass, QuarantineFilter
 
 if TYPE_CHECKING:
     from filterd.classifier.leaks import Presence
+    from filterd.config import Config
+
+Stream = tuple[bool, Callable[[], Iterable[Item]]]  # spam?, and what gives the messages
 
 SpamOption = Annotated[
     list[str] | None, typer.Option("--spam", metavar="PATH", help="Spam: a file, folder, mbox or Maildir. Repeatable.")
@@ -28,6 +36,9 @@ HamOption = Annotated[
 IndexOption = Annotated[
     Path | None,
     typer.Option("--index", metavar="FILE", help="A line for each message, `spam PATH` or `ham PATH`, in their order."),
+]
+HistoryOption = Annotated[
+    bool, typer.Option("--history", help="What people had released from quarantine, as ham; labels are learnt anyway.")
 ]
 JobsOption = Annotated[
     int,
@@ -49,12 +60,40 @@ _SHOWN = 5  # unreadable files that are named
 _SKEWED = 20  # times more of one class than of the other
 
 
-def given(spam: Sequence[str] | None, ham: Sequence[str] | None, index: Path | None, *, required: bool) -> Sources:
-    """The sources that the options name; raises Fail where there must be some."""
-    sources = Sources(tuple(spam or ()), tuple(ham or ()), index)
-    if required and not (sources.spam or sources.ham or sources.index):
-        raise Fail("give --index, or --spam and --ham")
+def given(
+    spam: Sequence[str] | None,
+    ham: Sequence[str] | None,
+    index: Path | None,
+    *,
+    required: bool,
+    mailboxes: Mailboxes | None = None,
+    history: Config | None = None,
+) -> Sources:
+    """The sources that the options name; raises Fail where there must be some. A mailbox may stand for a path."""
+    server = mailboxes or Mailboxes()
+    urls = [(kind, url) for kind, paths in ((False, ham), (True, spam)) for url in paths or () if is_mailbox(url)]
+    named = [(kind, mailbox_of(url)) for kind, url in urls] + server.named
+    more: list[Stream] = [(kind, partial(server.read, mailbox)) for kind, mailbox in named]
+    if history is not None:
+        more.append((False, partial(released, history)))
+    sources = Sources(
+        spam=tuple(path for path in spam or () if not is_mailbox(path)),
+        ham=tuple(path for path in ham or () if not is_mailbox(path)),
+        index=index,
+        more=tuple(more),
+    )
+    if required and not (sources.spam or sources.ham or sources.index or sources.more):
+        raise Fail("give --index, --spam and --ham, a mailbox, or --history")
     return sources
+
+
+def released(config: Config) -> Iterator[Item]:
+    """The held messages that people had released, as they were received: ham, by their word."""
+    wanted = QuarantineFilter(states=(ItemState.RELEASED,), klass=QuarantineClass.SPAM)
+    with opened(config) as store:
+        for item in store.quarantine.each(wanted):
+            if (raw := store.quarantine.raw(item.id)) is not None:
+                yield Found(f"quarantine/{item.id}", raw)
 
 
 @contextlib.contextmanager

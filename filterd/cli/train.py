@@ -14,6 +14,7 @@ from filterd.cli.learn import learning
 from filterd.cli.learning_sources import (
     DaskOption,
     HamOption,
+    HistoryOption,
     IndexOption,
     JobsOption,
     SpamOption,
@@ -21,6 +22,17 @@ from filterd.cli.learning_sources import (
     counter,
     given,
     warn,
+)
+from filterd.cli.mailbox_sources import (
+    CaOption,
+    HamFolderOption,
+    ImapOption,
+    Mailboxes,
+    PasswordOption,
+    Pop3ClassOption,
+    Pop3Option,
+    SpamFolderOption,
+    folders_of,
 )
 from filterd.cli.storing import opened, who
 from filterd.config import Config
@@ -36,6 +48,14 @@ def command(
     spam: SpamOption = None,
     ham: HamOption = None,
     index: IndexOption = None,
+    imap: ImapOption = None,
+    ham_folder: HamFolderOption = None,
+    spam_folder: SpamFolderOption = None,
+    pop3: Pop3Option = None,
+    pop3_class: Pop3ClassOption = "",
+    password_file: PasswordOption = None,
+    ca: CaOption = None,
+    history: HistoryOption = False,
     config: ConfigOption = None,
     jobs: JobsOption = 0,
     force: Annotated[bool, typer.Option("--force", help="Use it even if the gate objects.")] = False,
@@ -54,7 +74,8 @@ def command(
     from filterd.learning.versions import Versions
 
     settings = read_config(config)
-    sources = given(spam, ham, index, required=False)
+    mailboxes = Mailboxes(password_file, ca, folders_of(imap, ham_folder, spam_folder, pop3, pop3_class))
+    sources = given(spam, ham, index, required=False, mailboxes=mailboxes, history=settings if history else None)
     try:
         base = load_shipped_or(settings.model)
         with at_work(jobs, dask) as processes:

@@ -67,11 +67,13 @@ class Sources:
     spam: tuple[str, ...] = ()
     ham: tuple[str, ...] = ()
     index: Path | None = None
+    more: tuple[tuple[bool, Callable[[], Iterable[Item]]], ...] = ()  # spam?, and what gives the messages
     unreadable: list[Unreadable] = field(default_factory=list)  # filled while reading
 
     def count(self) -> int | None:
         """How many messages there are, where that is known without reading them."""
-        return len(read_index(self.index)) if self.index is not None and not self.ham and not self.spam else None
+        alone = self.index is not None and not (self.ham or self.spam or self.more)
+        return len(read_index(self.index)) if self.index is not None and alone else None
 
     def __iter__(self) -> Iterator[Labelled]:
         if self.index is not None:
@@ -79,6 +81,8 @@ class Sources:
                 yield from self._labelled([read_message(path)], spam)
         yield from self._labelled(read_sources(self.ham), False)
         yield from self._labelled(read_sources(self.spam), True)
+        for spam, items in self.more:
+            yield from self._labelled(items(), spam)
 
     def _labelled(self, items: Iterable[Item], spam: bool) -> Iterator[Labelled]:
         for item in items:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from filterd.classifier import Live, Model, ModelError
 from filterd.classifier.site import Example, SiteModel
 from filterd.learning.digest import digest_of, likeness
+from filterd.learning.originals import Originals
 from filterd.learning.report import take_report
 from filterd.learning.review import EMPTY, Reviewing
 from filterd.learning.senders import SenderWords
@@ -27,6 +28,7 @@ from filterd.learning.settings import LearningLimits
 from filterd.learning.versions import Versions
 from filterd.learning.words import Klass, LearningError, Request, Result
 from filterd.mail import Message
+from filterd.store import Way
 from filterd.store.labels import Label, LabelCounts
 from filterd.value import CodecError, pack, replace, unpack
 
@@ -105,9 +107,13 @@ class SiteLearner:
             raise LearningError("nothing was asked")
         if request.report:
             return take_report(self, request)
-        if request.way is not None:
+        if request.way not in (None, Way.DOOR):
             return Reviewing(self).suggest(request)
-        return self.learn(request.raw, request.klass, request.reporter, request.by)
+        readers = (request.reporter,) if request.reporter else ()
+        raw = Originals(self.store).of_copy(request.raw, readers).raw  # what is given may be a mailbox's copy
+        if request.way is Way.DOOR:
+            return Reviewing(self).suggest(replace(request, raw=raw))
+        return self.learn(raw, request.klass, request.reporter, request.by)
 
     def learn(self, raw: bytes, klass: Klass, reporter: str = "", by: str = "") -> Result:
         """Learn or forget one message on a word that is final; what is refused says why. Raises StoreError; then
