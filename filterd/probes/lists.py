@@ -3,14 +3,15 @@
 A list is asked only while it is well. At the start, and every so often, its test points are asked (RFC 5782 section
 5): one that must be listed, one that must not be. A list that lists everything, lists nothing, says that we may not
 ask, answers with addresses that mean nothing, or does not answer, is switched off until a later test succeeds; so is
-one that refuses, or is silent too often, while mail is asked about. A list that is off gives one Listing that says
-why, and never a code. Nothing is raised.
+one that refuses, or is silent too often, while mail is asked about; and one that lists everything for a while is tested
+again at once. A list that is off gives one Listing that says why, and never a code. Nothing is raised.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ LOCAL = Networks(
 )  # fmt: skip
 ITEMS = 30  # the most that one list is asked about one mail
 SILENCES = 8  # look-ups in a row without an answer, after which a list is left alone
+STREAK = 25  # listings in a row, after which a list is tested again: its zone may have got a wildcard
 AGAIN = 60.0  # seconds after which a list that did not answer is tried again
 FIRST = 3.0  # seconds that mail waits for the first test
 _UNTESTED = "not tested yet"
@@ -53,6 +55,7 @@ class Standing:
     settings: ListSettings
     why: str = _UNTESTED  # "" is well
     silences: int = 0
+    streak: int = 0
     asked: int = 0
     found: int = 0
     due: float = 0.0
@@ -70,6 +73,7 @@ class Lists:
     quiet: bool = False  # nothing is logged: a command says it in its own way
     standings: dict[str, Standing] = field(init=False)
     _tested: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _doubted: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.standings = {one.name: Standing(one) for one in self.settings}
@@ -92,7 +96,10 @@ class Lists:
         while self.standings:
             await self.test(dns)
             now = asyncio.get_running_loop().time()
-            await asyncio.sleep(max(0.05, min(one.due for one in self.standings.values()) - now))
+            pause = max(0.05, min(one.due for one in self.standings.values()) - now)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._doubted.wait(), pause)
+            self._doubted.clear()
 
     async def ask(self, questions: Questions, dns: Dns) -> tuple[Listing, ...]:
         """What every list says about one mail; nothing for what is not listed."""
@@ -126,11 +133,16 @@ class Lists:
             return Listing(settings.name, item, unknown=answer.reason)
         standing.silences = 0
         if answer.status is not DnsStatus.OK:
+            standing.streak = 0
             return None
         if wrong := _no_listing(settings, answer):
             self._settle(standing, wrong)
             return Listing(settings.name, item, unknown=wrong)
         standing.found += 1
+        standing.streak += 1
+        if standing.streak % STREAK == 0:
+            standing.due = 0.0
+            self._doubted.set()
         return Listing(settings.name, item, answer.texts[:8])
 
     def _settle(self, standing: Standing, why: str) -> None:

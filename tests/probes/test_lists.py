@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from filterd.facts import Facts, Listing, Questions
 from filterd.mail import Origin, Source
 from filterd.net import Dns, DnsSettings
 from filterd.probes import Lists, gather
+from filterd.probes.lists import STREAK
 from tests.auth.mails import mail
 from tests.nameserver import NameServer, Zone
 
@@ -182,6 +184,53 @@ def test_a_list_comes_back_when_it_is_well_again() -> None:
 
     with NameServer({}) as server:
         asyncio.run(main())
+
+
+def test_a_zone_that_gets_a_wildcard_is_found_out_before_its_hour() -> None:
+    async def main() -> None:
+        dns = Dns(DnsSettings(servers=(server.address,), timeout=0.3, cache=0))
+        lists = Lists((BLOCK,))
+        watching = asyncio.create_task(lists.watch(dns))
+        await asyncio.sleep(0.1)
+        assert lists.standings["bad"].well
+        server.zone["1.0.0.127.bl.test"] = [{"A": "127.0.0.2"}]
+        for n in range(STREAK):
+            server.zone[f"{n}.113.0.203.bl.test"] = [{"A": "127.0.0.2"}]
+            await gather(Questions(origin=Origin(), reverse=f"203.0.113.{n}"), dns, 5, lists=lists)
+        for _ in range(100):
+            await asyncio.sleep(0.02)
+            if lists.off:
+                break
+        assert "lists everything" in lists.off["bad"]
+        watching.cancel()
+        await dns.aclose()
+
+    with NameServer(dict(WELL)) as server:
+        asyncio.run(main())
+
+
+def test_a_thousand_questions_at_once_are_all_answered_and_cost_little() -> None:
+    async def main() -> float:
+        dns = Dns(DnsSettings(servers=(server.address,), timeout=30, concurrency=100))
+        lists = Lists((BLOCK, DOMAINS))
+        await lists.test(dns)
+        mails = [
+            gather(
+                Questions(origin=Origin(), reverse=f"203.0.{n // 250}.{n % 250}", senders=(f"s{n}.example",)),
+                dns, 60, lists=lists,
+            )
+            for n in range(500)
+        ]  # fmt: skip
+        started = time.thread_time()
+        facts = await asyncio.gather(*mails)
+        spent = time.thread_time() - started
+        await dns.aclose()
+        assert [one.listings for one in facts] == [()] * 500
+        assert dns.counts.failed == 0
+        return spent
+
+    with NameServer(WELL) as server:
+        assert asyncio.run(main()) < 5  # two hundred a second, of CPU and with room to spare
 
 
 def test_nobody_asks_about_private_addresses() -> None:
