@@ -78,6 +78,12 @@ class Verdict(Value, kw_only=True):
     forced: tuple[str, str, str] | None = None  # (action, rule name, SMTP text) of a rule that forces the action
     apart: tuple[Apart, ...] = ()  # of policies under which it is another
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of every finding, for whomever it counts, each once."""
+        found = (*self.findings, *(finding for one in self.apart for finding in one.findings))
+        return tuple(dict.fromkeys(finding.name for finding in found))
+
     def under(self, policy: str) -> Verdict:
         """The verdict for those whom that policy covers; their score is the sum of its findings, as ever."""
         own = next((one for one in self.apart if one.policy == policy), None)

@@ -58,7 +58,7 @@ def of_message(record: Record) -> list[tuple[Facet, str]]:
     """What a record and its items share."""
     sender = record.envelope.sender
     return [
-        *((Facet.FINDING, finding.name) for finding in record.verdict.findings),
+        *((Facet.FINDING, name) for name in record.verdict.names),
         (Facet.SENDER, sender),
         (Facet.SENDER_DOMAIN, domain_of(sender)),
         (Facet.CLIENT, record.origin.address or ""),

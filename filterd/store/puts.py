@@ -180,10 +180,10 @@ def _data(key: int, entry: Entry) -> dict[str, Any]:
 def _item_columns(holding: Holding, held: Held, body: int) -> dict[str, Any]:
     record, stamp = holding.record, rows.now()
     envelope = record.envelope
-    columns = rows.common_columns(record)
+    decision = next((one for one in record.decisions if one.recipient == held.recipient), None)
+    columns = rows.common_columns(record, decision)
     sender, recipient = clean(envelope.sender, _ADDRESS), clean(held.recipient, _ADDRESS)
     addressed = next((one for one in envelope.recipients if one.address == held.recipient), None)
-    decision = next((one for one in record.decisions if one.recipient == held.recipient), None)
     return columns | {
         "id": new_id(),
         "time": stamp,

@@ -72,25 +72,19 @@ def _encodable(value: Any) -> Any:
     return value
 
 
-def main_decision(record: Record) -> Decision | None:
-    """The decision that keeps most from a reader: what a message with several outcomes is listed under."""
-    return max(record.decisions, key=lambda one: one.action.strictness, default=None)
-
-
 def finding_names(record: Record) -> str:
     """The names of the findings, each once, separated by spaces."""
-    names = ("_".join(clean(finding.name, 100).split()) for finding in record.verdict.findings)
-    return " ".join(dict.fromkeys(names))
+    return " ".join(dict.fromkeys("_".join(clean(name, 100).split()) for name in record.verdict.names))
 
 
-def common_columns(record: Record) -> dict[str, Any]:
-    """The columns that a record and its items share."""
+def common_columns(record: Record, decision: Decision | None) -> dict[str, Any]:
+    """The columns that a record and its items share. `decision` is the one that the row is about."""
     outline = record.outline
     return {
         "from_": clean(outline.from_),
         "subject": clean(outline.subject),
         "message_id": clean(outline.message_id, ADDRESS),
-        "points": record.verdict_of(record.strictest).points,
+        "points": record.verdict_of(decision).points,
         "client": clean(record.origin.address or "", 64),
         "ruleset": clean(record.generation.ruleset, 100),
         "model": clean(record.opinion.model or record.generation.model, 100),
@@ -105,8 +99,8 @@ def searched(columns: Mapping[str, Any], sender: str, recipients: Sequence[str])
 
 def record_columns(record: Record) -> dict[str, Any]:
     """A row of `records`, without its key."""
-    envelope, decision = record.envelope, main_decision(record)
-    columns = common_columns(record)
+    envelope, decision = record.envelope, record.strictest
+    columns = common_columns(record, decision)
     sender = clean(envelope.sender, ADDRESS)
     recipients = [clean(one.address, ADDRESS) for one in envelope.recipients[:LISTED]]
     return columns | {
