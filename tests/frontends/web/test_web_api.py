@@ -12,10 +12,12 @@ from hypothesis import strategies as some
 
 from filterd.frontends.web import Site
 from filterd.frontends.web.api import OPERATIONS, openapi
+from filterd.learning import LearningLimits
+from filterd.learning.learner import open_learner
 from filterd.store import Store
-from tests.frontends.web.visitor import hold, visitor
+from tests.frontends.web.visitor import hold, site_of, visitor
 
-ALL = ("read", "release", "delete", "history")
+ALL = ("read", "release", "delete", "teach", "senders", "history")
 
 
 def call(site: Site, secret: str, method: str, path: str, **body: Any) -> tuple[int, Any]:
@@ -110,3 +112,55 @@ def test_no_answer_but_those_described(
     answer = ask(operation.method, f"/api/v1{path}", params=readable, content=body, headers=headers)
     assert answer.status_code in (200, 400, 403, 404)
     assert isinstance(answer.json(), dict)
+
+
+def test_senders(site: Site, store: Store) -> None:
+    secret = token(site, "ann")
+    said = {
+        "allow": False,
+        "whom": "bad.example",
+        "for": "ann@example.org",
+        "until": "2030-01-31",
+        "comment": "no more",
+    }
+    status, made = call(site, secret, "POST", "/senders", **said)
+    assert (status, made["whom"], made["until"]) == (200, "bad.example", "2030-01-31")
+    assert store.access.lines() == ["deny bad.example for ann@example.org until 2030-01-31 # no more"]
+    assert [one["id"] for one in call(site, secret, "GET", "/senders?q=bad")[1]["entries"]] == [made["id"]]
+    for changes, code in (({"for": "bob@example.org"}, 403), ({"for": ""}, 403), ({"whom": "a b"}, 400),
+                          ({"until": "soon"}, 400), ({"whom": "10.0.0.0/4"}, 400), ({"allow": 1}, 400)):  # fmt: skip
+        assert call(site, secret, "POST", "/senders", **{**said, **changes})[0] == code, changes
+    assert call(site, token(site, "bob"), "POST", "/senders/remove", ids=[made["id"]])[0] == 404
+    assert call(site, secret, "POST", "/senders/remove", ids=[made["id"]]) == (200, {"done": [made["id"]]})
+
+
+def test_taught_reviewed_and_undone(store: Store) -> None:
+    assert store.database.path is not None
+    with (
+        open_learner(store.database.path.parent, store, None, LearningLimits()) as learner,
+        site_of(store, learn=learner.handle) as site,
+    ):
+        (id_,) = hold(store)
+        ann, mo = token(site, "ann"), token(site, "mo")
+        assert call(site, ann, "POST", "/quarantine/release", ids=[id_])[0] == 200
+        assert call(site, ann, "GET", "/suggestions")[0] == 403
+        (one,) = call(site, mo, "GET", "/suggestions")[1]["suggestions"]
+        assert call(site, mo, "POST", "/suggestions/accept", ids=[one["id"]]) == (
+            200,
+            {"done": [one["id"]], "failed": []},
+        )
+        assert store.labels.counts().ham == 1
+        assert call(site, mo, "GET", "/suggestions?view=learnt")[1]["suggestions"][0]["id"] == one["id"]
+        assert call(site, mo, "GET", "/suggestions?view=x")[0] == 400
+        assert call(site, mo, "POST", "/suggestions/undo", ids=[one["id"]])[0] == 200
+        assert store.labels.counts().ham == 0
+        assert call(site, ann, "POST", "/quarantine/keep", ids=[id_]) == (200, {"done": [id_]})
+        status, said = call(site, ann, "POST", "/quarantine/learn", **{"ids": [id_], "class": "spam"})
+        assert (status, said) == (200, {"text": "It was learnt."})
+        assert store.labels.counts().spam == 1
+
+
+def test_who_a_token_is_of(site: Site) -> None:
+    status, me = call(site, token(site, "bob", "read"), "GET", "/me")
+    assert (status, me["name"], me["addresses"]) == (200, "bob", ["bob@example.org", "robert@example.org"])
+    assert "password" not in me

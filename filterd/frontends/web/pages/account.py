@@ -12,7 +12,7 @@ from filterd.frontends.web.language import LANGUAGES, choose
 from filterd.frontends.web.visit import THEMES, NotFound, Visit, own_path
 
 DIGESTS = ("", *EVERY)
-SCOPES = ("read", "release", "delete", "history")
+SCOPES = ("read", "release", "delete", "teach", "senders", "history")
 YEAR = 365 * 86_400.0
 
 
