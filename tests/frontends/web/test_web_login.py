@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import time
 
 import pytest
 
 from filterd.frontends.web import Site, passwords
 from filterd.frontends.web.attempts import BY_NAME
 from filterd.frontends.web.visit import own_path
-from filterd.store import Store
+from filterd.store import Store, rows
 from tests.frontends.web.visitor import PASSWORD, site_of, visitor
 
 
@@ -84,10 +83,10 @@ def test_a_changed_or_late_link_lets_nobody_in(site: Site, store: Store, change:
     assert thief.post(f"/link/{secret}").status_code == 403
 
 
-def test_a_session_ends(store: Store) -> None:
-    with site_of(store, settings={"session": 0.2}) as site:
-        ann = visitor(site, "ann")
-        time.sleep(0.3)
+def test_a_session_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site_of(store, settings={"session": 60}) as site:
+        ann, now = visitor(site, "ann"), rows.now
+        monkeypatch.setattr(rows, "now", lambda: now() + 61_000)
         ann.get("/quarantine")
         assert "Your quarantine" in ann.page
 
