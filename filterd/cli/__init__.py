@@ -11,6 +11,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -59,6 +60,11 @@ def _elsewhere() -> None:
     """Stands in the list for a command that was not asked for."""
 
 
+def module_of(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"filterd.cli.{name.replace('-', '_')}")
+
+
 def build(chosen: str | None = None) -> typer.Typer:
     """The command line, with the module of `chosen` imported and the others only named."""
     root = typer.Typer(name="filterd", add_completion=False, no_args_is_help=True, rich_markup_mode=None)
@@ -67,7 +73,7 @@ def build(chosen: str | None = None) -> typer.Typer:
         if name != chosen:
             root.command(name, help=summary)(_elsewhere)
             continue
-        module = importlib.import_module(f"filterd.cli.{name.replace('-', '_')}")
+        module = module_of(name)
         if hasattr(module, "app"):
             root.add_typer(module.app, name=name, help=summary, no_args_is_help=True)
         else:

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 
-from filterd.cli import COMMANDS, build
+from filterd.cli import COMMANDS, build, module_of
 from filterd.engine.loading import builtin_symbols
 from filterd.ruleset import Ruleset, RulesSettings
 
@@ -33,7 +32,7 @@ def commands() -> str:
 def _words(name: str) -> Iterator[list[str]]:
     """The command, and its subcommands."""
     yield [name]
-    app = getattr(importlib.import_module(f"filterd.cli.{name}"), "app", None)
+    app = getattr(module_of(name), "app", None)
     for command in app.registered_commands if app is not None else ():
         yield [name, command.name or command.callback.__name__.replace("_", "-")]
 

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator
 from filterd.mailboxes.url import MailboxUrl, parse_mailbox
 from filterd.settings import Duration, Settings
 
+_TRASH = frozenset({"trash", "bin", "deleted items", "deleted messages"})
+
 
 class ImapSettings(Settings):
     url: str = Field(description="Whose mailbox, and where: `imaps://ann@mail.example.org`. Never with a password.")
@@ -27,6 +29,13 @@ class ImapSettings(Settings):
         if not parse_mailbox(url).imap:
             raise ValueError("only IMAP has folders to follow: write imaps://user@host")
         return url
+
+    @field_validator("folders")
+    @classmethod
+    def _no_trash(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := next((one for one in folders if one.rpartition("/")[2].lower() in _TRASH), None):
+            raise ValueError(f"{wrong}: what is thrown away is not ham")
+        return folders
 
     @property
     def mailbox(self) -> MailboxUrl:

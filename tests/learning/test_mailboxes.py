@@ -5,6 +5,7 @@ from __future__ import annotations
 import imaplib
 import json
 import os
+import smtplib
 import stat
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from filterd.sources import Found
 from filterd.store import Store, SuggestionFilter, SuggestionState
 from tests.dovecot import SECRET, USER, Dovecot
 from tests.learning.letters import letter
+from tests.serving import Serving
 
 pytestmark = pytest.mark.peer("dovecot")
 
@@ -273,3 +275,26 @@ def test_the_commands_learn_and_train_from_mailboxes(dovecot: Dovecot, secret: P
     done = run("imap-watch", "--imap", url(dovecot), "--password-file", str(secret), "--once")
     assert done.returncode == 0, done.stderr
     assert [one.name for one in (tmp_path / "trained" / "imap").iterdir() if one.suffix == ".json"]
+
+
+def test_the_service_learns_the_message_as_it_was_received(dovecot: Dovecot, secret: Path, tmp_path: Path) -> None:
+    followed = {"url": url(dovecot, "imaps"), "password_file": str(secret), "ca": str(dovecot.ca)}
+    with Serving(
+        tmp_path,
+        relay=dovecot.lmtp_url,
+        learn={"imap": [followed]},
+        retention={"min_free": 0, "keep": "message"},
+    ) as service:
+        service.until(lambda: any((service.state / "imap").glob("*.json")), "the first look")
+        with smtplib.SMTP(*service.smtp) as client:
+            client.sendmail("x@example.net", [USER], letter(7, spam=True))
+        dovecot.wait_for(1)
+        move(dovecot, "INBOX", "Junk", "<7.1@example.net>")
+        store = Store.open(service.state)
+        service.until(lambda: learnt(store) == [("<7.1@example.net>", True)], "the move to be learnt")
+        (one,) = store.suggestions.find(ALL).rows
+        assert store.history.show(one.record) is not None
+        assert store.suggestions.raw(one.id) == letter(7, spam=True)
+        store.close()
+        assert service.status()["suggestions"] == {"pending": 0, "doubtful": 0}
+        assert not any(SECRET in line for line in service.log)
