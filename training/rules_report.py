@@ -15,17 +15,18 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from joblib import Parallel, delayed
 
+from filterd.app.scan import Said, envelope_of
 from filterd.authentication import UNAUTHENTICATED
 from filterd.checks import CHECKS
 from filterd.facts import NOTHING
 from filterd.findings import Finding, total
-from filterd.mail import Envelope, Mail, Message, Origin
+from filterd.mail import Mail, Message, Origin
 from filterd.ruleset import Ruleset, RulesSettings
+from filterd.sources import Found
 
 NOWHERE = Origin()
 
@@ -49,21 +50,20 @@ class Tally:
         self.worst_ham += other.worst_ham
 
 
+def rules_alone() -> Ruleset:
+    """The shipped rules, beside the checks on a message alone."""
+    return Ruleset.load(RulesSettings(), [symbol for check in CHECKS for symbol in check.symbols])
+
+
 def findings_of(raw: bytes, ruleset: Ruleset) -> list[Finding]:
-    """Checks and rules on the bytes alone; the mail arrived when it is dated."""
-    message = Message(raw)
-    arrived = message.date or datetime(2026, 1, 5, tzinfo=UTC)
-    envelope = Envelope(
-        id="REPORT", received_at=arrived, listener="report", peer=None, client=NOWHERE, sender="", recipients=()
-    )
-    mail = Mail(envelope, message, NOWHERE)
+    """Checks and rules on the bytes alone; the mail arrived when its newest Received line says so."""
+    mail = Mail(envelope_of(Found("", raw), Said(), ()), Message(raw), NOWHERE)
     found = [finding for check in CHECKS for finding in check(mail, NOTHING, UNAUTHENTICATED)]
     return found + ruleset.judge(mail, NOTHING, UNAUTHENTICATED, found)
 
 
 def measure(root: Path, lines: list[str], tag: int, quarantine: int) -> Tally:
-    ruleset = Ruleset.load(RulesSettings(), [symbol for check in CHECKS for symbol in check.symbols])
-    tally = Tally()
+    ruleset, tally = rules_alone(), Tally()
     for label, path in (line.split(None, 1) for line in lines):
         key = (label, path.split("/")[1])
         findings = findings_of((root / path).read_bytes(), ruleset)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_BACKTRACKS = re.compile(r"\(\?<?[=!]|\(\?>|[*+?}]\+|\\[1-9]|\\g|\\k|\(\?P=")
+_BACKTRACKS = re.compile(r"\(\?<?[=!]|\(\?>|[*+?}]\+|\\[1-9gk]|\(\?P=")
+_REFERENCE = re.compile(r"\\[1-9gk]")
 _CLOSING = {"{": "}", "(": ")", "[": "]", "<": ">"}
 _FLAGS = "imsxgoaul"
 _TOKEN = re.compile(r"\\(?:x\{[^}]*\}|.)|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\(\?#[^)]*\)|.", re.DOTALL)
@@ -33,7 +34,8 @@ class Literal:
 
 def backtracks(pattern: str) -> bool:
     """Look-around, back-references and the like, which RE2 does not have."""
-    return _BACKTRACKS.search(pattern) is not None
+    bare = _TOKEN.sub(lambda match: match[0] if len(match[0]) == 1 or _REFERENCE.match(match[0]) else "x", pattern)
+    return _BACKTRACKS.search(bare) is not None
 
 
 def literal(written: str) -> tuple[Literal, str]:
