@@ -1,4 +1,4 @@
-"""The pictures of the documentation: `python docs/pictures/make.py` (`make pictures`).
+"""The pictures of the documentation: `python docs/pictures/make.py [FOLDER]` (`make pictures`).
 
 Starts the demo, logs in by its link in Debian's Chromium, and photographs each page.
 """
@@ -19,7 +19,7 @@ from selenium.webdriver.common.by import By
 from filterd.app.demo import Demo, running, send_all
 from tests.frontends.web.chromium import chromium
 
-HERE = Path(__file__).parent
+HERE = Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent
 
 
 async def make() -> None:
@@ -44,7 +44,12 @@ def photograph(demo: Demo) -> None:
         message = browser.find_element(By.PARTIAL_LINK_TEXT, "account has been suspended").get_attribute("href")
         browser.get(str(message))
         take(browser, "message")
-        for page in ("history", "overview"):
+        browser.get(f"{base}/quarantine")
+        ActionChains(browser).send_keys("j", "j", "j", "b").perform()
+        take(browser, "blocked", keep=False)
+        ActionChains(browser).send_keys("j", "j", "r").perform()
+        take(browser, "released", keep=False)
+        for page in ("senders", "review", "history", "overview"):
             browser.get(f"{base}/{page}")
             take(browser, page)
         session = browser.get_cookie("filterd")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.resources import files
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -89,7 +90,9 @@ def create_app(site: Site) -> ASGIApp:
         at("/unsubscribe/{link}", links.stop, POST, open_=True, foreign=True),
         *api.routes(site),
     ]
-    return Secured(Starlette(routes=routes, exception_handlers={404: _lost(site)}), secure=site.secure)
+    return Secured(
+        Starlette(routes=routes, exception_handlers={404: _lost(site), 405: _lost(site)}), secure=site.secure
+    )
 
 
 class Secured:
@@ -111,8 +114,13 @@ class Secured:
 
 
 def _lost(site: Site) -> Callable[[Request, Exception], Response]:
-    def lost(request: Request, _error: Exception) -> Response:
-        return Visit(site, request).render("error.html", 404, status=404, text="There is no such page.")
+    """There is no such page; or only a button leads there, and the address was typed."""
+
+    def lost(request: Request, error: Exception) -> Response:
+        code = error.status_code if isinstance(error, HTTPException) else 404
+        page = Visit(site, request).render("error.html", code, status=code, text="There is no such page.")
+        page.headers.update((error.headers or {}) if isinstance(error, HTTPException) else {})
+        return page
 
     return lost
 

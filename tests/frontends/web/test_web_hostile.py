@@ -219,3 +219,12 @@ def test_no_file_of_ours_but_the_public_ones(site: Site) -> None:
     for name in ("NOTICE", "../app.py", "..%2fapp.py", "templates/base.html", "htmx.LICENSE", ".css", ""):
         assert stranger.get(f"/static/{name}").status_code == 404, name
     assert stranger.get("/static/filterd.js").headers["content-type"].startswith("text/javascript")
+
+
+def test_an_address_that_only_a_button_leads_to(site: Site) -> None:
+    for path in ("/logout", "/login/link", "/saved"):
+        answer = visitor(site, "ann").get(path)
+        assert (answer.status_code, "POST" in answer.headers["allow"]) == (405, True)
+        assert "There is no such page" in answer.text
+    answer = visitor(site).client.get("/api/v1/quarantine/release")
+    assert answer.status_code == 405

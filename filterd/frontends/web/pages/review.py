@@ -15,12 +15,20 @@ from filterd.frontends.web import preview, rights
 from filterd.frontends.web.teaching import decide
 from filterd.frontends.web.visit import NotFound, Refused, Visit
 from filterd.learning import Review
-from filterd.store import Suggestion, SuggestionFilter, SuggestionState
+from filterd.store import Suggestion, SuggestionFilter, SuggestionState, Way
 from filterd.value import replace
 
 PAGE = 50
 AT_ONCE = 500
 STANDING = (SuggestionState.PENDING, SuggestionState.ACCEPTED)
+WAYS = {
+    Way.RELEASE: "released it",
+    Way.DENY: "blocked the sender",
+    Way.BUTTON: "pressed a button",
+    Way.REPORT: "reported it",
+    Way.IMAP: "moved it",
+    Way.DOOR: "by the mail server",
+}
 VIEWS = {
     "waiting": SuggestionFilter(),
     "doubtful": SuggestionFilter(states=STANDING, doubtful=True),
@@ -39,6 +47,7 @@ def show(visit: Visit) -> Response:
         "review.html",
         view=view,
         views=list(VIEWS),
+        ways=WAYS,
         rows=found.rows,
         disputed=disputed(found.rows),
         counts=visit.site.store.suggestions.counts(rights.scope(visit.person)),
@@ -51,7 +60,9 @@ def show(visit: Visit) -> Response:
 def message(visit: Visit) -> Response:
     one = theirs(visit, visit.request.path_params["id"])
     raw = visit.site.store.suggestions.raw(one.id)
-    return visit.render("suggestion.html", one=one, text=preview.text(preview.read(raw)) if raw is not None else None)
+    return visit.render(
+        "suggestion.html", one=one, ways=WAYS, text=preview.text(preview.read(raw)) if raw is not None else None
+    )
 
 
 def act(visit: Visit) -> Response:
