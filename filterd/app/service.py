@@ -51,6 +51,7 @@ from filterd.frontends.settings import (
     SubmissionListener,
     WebListener,
 )
+from filterd.plugins import PluginError
 from filterd.record import Record
 from filterd.store import QuarantineClass, Store, StoreError
 from filterd.yamlfile import DocumentError
@@ -62,7 +63,7 @@ WATCH = 1.0  # seconds between two looks at the bypass file, and at what people 
 
 LOOK = 2.0  # seconds between two looks at the lists and rules on disk
 
-TROUBLE = (DocumentError, PoolError, SocketError, StateError, StoreError, OSError, ValueError)
+TROUBLE = (DocumentError, PluginError, PoolError, SocketError, StateError, StoreError, OSError, ValueError)
 
 
 class Service:

@@ -14,6 +14,7 @@ from filterd.config.model import Config
 from filterd.engine.loading import shipped_list
 from filterd.facts import Facts, Questions
 from filterd.net import Dns
+from filterd.plugins import plugin_probes
 from filterd.probes import Lists, gather
 from filterd.record import Record
 from filterd.store import Store
@@ -22,6 +23,7 @@ from filterd.store import Store
 class World:
     def __init__(self, config: Config, before: World | None = None, store: Store | None = None) -> None:
         self._settings = (config.dns, config.lists)
+        self._programs = plugin_probes()
         same = before._settings if before is not None else (None, None)
         self.dns: Dns = before.dns if before is not None and same[0] == config.dns else Dns(config.dns)
         self.lists: Lists = (
@@ -43,7 +45,7 @@ class World:
 
     async def ask(self, questions: Questions, seconds: float) -> Facts:
         """All that the world says about one mail."""
-        return await gather(questions, self.dns, seconds, lists=self.lists, memory=self.memory)
+        return await gather(questions, self.dns, seconds, lists=self.lists, memory=self.memory, programs=self._programs)
 
     def note(self, record: Record) -> None:
         """Remember one mail that was decided on."""

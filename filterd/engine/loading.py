@@ -11,6 +11,7 @@ from filterd.classifier import ModelSettings, load_shipped_or, open_live
 from filterd.engine.wire import Setup
 from filterd.findings import Symbol
 from filterd.judge import OWN_SYMBOLS, Judge
+from filterd.plugins import PluginError, plugin_checks
 from filterd.policies import Policies
 from filterd.resources import shipped
 from filterd.ruleset import Ruleset, RulesSettings
@@ -24,8 +25,11 @@ _NO_SITE = SiteSettings()
 
 def builtin_symbols(site: SiteSettings = _NO_SITE) -> tuple[Symbol, ...]:
     """Every symbol that code and the site's settings declare; rules may refer to them, weigh or disable them."""
-    checks = (*CHECKS, *site_checks(site))
-    return (*OWN_SYMBOLS, *(symbol for check in checks for symbol in check.symbols))
+    own = (*OWN_SYMBOLS, *(symbol for check in (*CHECKS, *site_checks(site)) for symbol in check.symbols))
+    plugged = tuple(symbol for check in plugin_checks() for symbol in check.symbols)
+    if taken := sorted({symbol.name for symbol in own} & {symbol.name for symbol in plugged}):
+        raise PluginError(f"a package declares {', '.join(taken)}, which is a name of filterd's own")
+    return (*own, *plugged)
 
 
 def shipped_list(name: str) -> tuple[str, ...]:
@@ -66,7 +70,7 @@ def load_judge(setup: Setup) -> Judge:
         tag_at=setup.tag_at,
         quarantine_at=setup.quarantine_at,
         policies=_policies(setup, ruleset),
-        checks=(*CHECKS, *site_checks(site, shipped_list("brand_domains"), hosts)),
+        checks=(*CHECKS, *site_checks(site, shipped_list("brand_domains"), hosts), *plugin_checks()),
         asks=frozenset(asks for one in site.lists for asks in one.asks),
         ours=frozenset(site.domains),
         dmarc=DmarcSettings.model_validate_json(setup.dmarc),

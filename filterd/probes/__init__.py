@@ -8,11 +8,13 @@ is kept: only the names that are still open are temporary errors.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from filterd.facts import Facts, Questions
 from filterd.net.dns import Dns
+from filterd.plugins import Asking
 from filterd.probes.exists import exists
 from filterd.probes.iprev import iprev
 from filterd.probes.lists import Lists, listings
@@ -20,6 +22,8 @@ from filterd.probes.probe import Net, Probe
 from filterd.probes.senders import Remembers, near, senders
 from filterd.probes.spf import spf
 from filterd.probes.txt import txt
+
+_NO_PROGRAMS: Mapping[str, Asking] = {}
 
 PROBES = (
     Probe("txt", txt),
@@ -30,6 +34,8 @@ PROBES = (
     Probe("senders", senders),
     Probe("near", near),
 )
+
+MOST = 100_000  # characters of what a plugin's probe may say
 
 _GRACE = 0.25  # seconds between the end of answers and the end of waiting
 
@@ -44,11 +50,13 @@ async def gather(
     *,
     lists: Lists | None = None,
     memory: Remembers | None = None,
+    programs: Mapping[str, Asking] = _NO_PROGRAMS,
 ) -> Facts:
-    """All that the world says about one mail within `deadline` seconds."""
+    """All that the world says about one mail within `deadline` seconds. `programs` are the probes of plugins."""
     until = asyncio.get_running_loop().time() + deadline
     net = Net(dns.budget(until), lists, memory)
     tasks = {asyncio.ensure_future(probe.ask(questions, net)): probe.fact for probe in probes}
+    tasks |= {asyncio.ensure_future(_said(ask, questions, net)): f"program {name}" for name, ask in programs.items()}
     try:
         _, late = await asyncio.wait(tasks, timeout=deadline + _GRACE)
     except asyncio.CancelledError:
@@ -67,4 +75,13 @@ async def gather(
             failed[fact] = f"{type(error).__name__}: {error}"[:200]
         else:
             known[fact] = task.result()
-    return Facts(**known, failed=failed)
+    said = {name: known.pop(f"program {name}") for name in programs if f"program {name}" in known}
+    return Facts(**known, programs=said, failed=failed)
+
+
+async def _said(ask: Asking, questions: Questions, net: Net) -> str:
+    """What a plugin's probe answers, as JSON text."""
+    text = json.dumps(await ask(questions, net), ensure_ascii=False)
+    if len(text) > MOST:
+        raise ValueError(f"an answer of more than {MOST} characters")
+    return text
