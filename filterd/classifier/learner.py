@@ -52,18 +52,24 @@ class Learner:
 
     __slots__ = ("bias", "bias_square", "eta", "squares", "weights")
 
-    def __init__(self, size: int, eta: float = ETA) -> None:
+    def __init__(self, size: int, eta: float = ETA, start: float = START) -> None:
         self.eta = eta
         self.weights: Floats = np.zeros(size, dtype=np.float32)
-        self.squares: Floats = np.full(size, START, dtype=np.float32)
+        self.squares: Floats = np.full(size, start, dtype=np.float32)
         self.bias = 0.0
-        self.bias_square = START
+        self.bias_square = start
 
     def score(self, indices: Indices) -> float:
         """Log-odds of spam, without the offset."""
         if not len(indices):
             return self.bias
         return float(self.weights[indices].sum()) / math.sqrt(len(indices)) + self.bias
+
+    def settle(self) -> None:
+        """From now on as if it had been started as others are."""
+        self.eta = ETA
+        np.maximum(self.squares, np.float32(START), out=self.squares)
+        self.bias_square = max(self.bias_square, START)
 
     def learn(self, indices: Indices, spam: bool, offset: float = 0.0) -> float:
         """Take one label in; returns the margin before it: how right the score was, negative when wrong."""

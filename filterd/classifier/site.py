@@ -35,8 +35,11 @@ BASE_HALF = 20  # labels of the rarer class at which the base model's weight has
 ONE_CLASS = 0.1  # of the site's own learning while one class has no label, and a base model knows both
 REPLAY = 10  # old labels of each class looked at again after a new one, at most
 REPLAY_MARGIN = 4.0  # ... and learnt again if right, but less sure than this
-REPLAY_DOUBTED = -3.0  # a label that contradicted the score by more when it came is not
+DOUBTED = -3.0  # a label that contradicted the score by more when it came may be wrong
+FEW_DOUBTED = 0.005  # of the labels: as many hard messages there are where none is wrong
 EPOCHS = 5  # passes when learning everything again
+AGAIN_ETA = 0.5  # the rate then, and where the sums of squares start: with several passes over labels that are all
+AGAIN_START = 1e-8  # known, rare features may count at once
 GATE_LABELS = 200  # of each class, before the site model may quarantine by itself
 GATE_LATEST = 2_000  # labels whose first scores the gate looks at
 GATE_FALSE = 0.001  # of ham among them, at most, over the probability it would act on
@@ -101,6 +104,11 @@ class _Kept(Value):
     example: Example
     spam: bool
     said: float  # log-odds before this label was learnt
+
+    @property
+    def margin(self) -> float:
+        """How right that was."""
+        return self.said if self.spam else -self.said
 
 
 class SiteModel:
@@ -187,13 +195,21 @@ class SiteModel:
         return True
 
     def relearn(self, epochs: int = EPOCHS) -> None:
-        """Learn everything kept again, from nothing, in the order it came."""
+        """Learn everything kept again, from nothing, in the order it came. Labels that contradicted the score when they
+        came are hard messages if they are few; where they are more they may be wrong, and are left out.
+        """
         self._reset()
-        for epoch in range(epochs):
-            for kept in self._kept.values():
-                if epoch == 0:
-                    self._hear(kept.example, kept.spam)
+        self.learners = [Learner(size, AGAIN_ETA, AGAIN_START) for size in VIEWS.values()]
+        sound = [kept for kept in self._kept.values() if kept.margin > DOUBTED]
+        if len(self._kept) - len(sound) <= FEW_DOUBTED * len(self._kept):
+            sound = list(self._kept.values())
+        for kept in sound:
+            self._hear(kept.example, kept.spam)
+        for _ in range(epochs):
+            for kept in sound:
                 self._step(kept.example, kept.spam)
+        for learner in self.learners:
+            learner.settle()
 
     def restore(self, kept: Iterable[tuple[Example, bool, float]]) -> None:
         """Take in labels that were stored, with what was said about them, and learn them all."""
@@ -283,7 +299,7 @@ class SiteModel:
         for spam, digests in self._classes.items():
             for place in random.integers(len(digests), size=REPLAY) if digests else ():
                 kept = self._kept[digests[place]]
-                if (kept.said if spam else -kept.said) > REPLAY_DOUBTED:
+                if kept.margin > DOUBTED:
                     said = self.score(kept.example)
                     if 0 < (said if spam else -said) < REPLAY_MARGIN:
                         self._step(kept.example, spam)

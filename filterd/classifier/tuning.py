@@ -119,6 +119,8 @@ def tune(evidence: Evidence, rate: float, folds: int = FOLDS) -> Tuned:
 
 def fit(evidence: Evidence, ham_weight: float) -> Floats:
     """The scores that explain the labels best, within their bounds, rounded."""
+    if (evidence.low == evidence.high).all():
+        return evidence.start.copy()
     sign = np.where(evidence.spam, 1.0, -1.0)
     weight = evidence.importance * np.where(evidence.spam, 1.0, ham_weight)
 

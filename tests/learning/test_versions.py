@@ -61,14 +61,14 @@ def test_train_makes_a_version_that_a_worse_one_does_not_replace(config: Path, t
     live = open_live(state)
     assert live is not None
     assert (live.id, live.ham) == (first["version"], 150)
-    worse = index(tmp_path / "bad", 60, first=200, wrong=True)
+    worse = index(tmp_path / "bad", 300, first=200, wrong=True)  # fewer would be doubted, and left out
     said = filterd(config, "train", "--index", worse, code=1)
     assert "the gate objects" in said
     assert "not in use" in said
     assert (live.id, live.ham) == (first["version"], 150)
     assert Versions(state).used() == [first["version"]]
     forced = json.loads(filterd(config, "train", "--index", worse, "--force", "--json"))
-    assert (forced["used"], live.id, live.ham) == (True, forced["version"], 210)
+    assert (forced["used"], live.id, live.ham) == (True, forced["version"], 450)
     assert "is in use" in filterd(config, "model", "rollback")
     assert live.id == first["version"]
     assert "no version was used before" in filterd(config, "model", "rollback", code=2)
