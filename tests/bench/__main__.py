@@ -16,7 +16,9 @@ import platform
 import tempfile
 from pathlib import Path
 
-from tests.bench import stages, whole
+import uvloop
+
+from tests.bench import doors_cost, stages, whole
 from tests.bench.messages import from_corpus, generated
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
@@ -48,6 +50,13 @@ worker for each core; clients, name server and next hop are on the same cores wh
 | messages | cores | messages a second | CPU ms in the mail process | CPU ms in the workers |
 |---|---|---|---|---|
 {whole}
+
+What a door costs by itself, CPU ms of the mail process for a message of 5 KB with nothing judged
+(`python tests/bench/doors_cost.py`); `kept`: all messages of a client on one connection, else each on its own:
+
+| door | CPU ms |
+|---|---|
+{doors}
 """
 
 
@@ -74,6 +83,7 @@ def main() -> None:
                 found = whole.measure(raws, Path(scratch), cores)
             rows.append(f"| {name} | {cores} | {found.rate:.0f} | {found.mail:.1f} | {found.workers:.1f} |")
             print(rows[-1], flush=True)
+    doors = {door: uvloop.run(doors_cost.measure(door, 4 * count)).milliseconds for door in doors_cost.DOORS}
     page = _TEXT.format(
         machine=f"{len(os.sched_getaffinity(0))} cores of {platform.machine()}, CPython {platform.python_version()}",
         rules=stages.rule_count(),
@@ -81,6 +91,7 @@ def main() -> None:
         dashes="---|" * (len(columns) - 1) + "---",
         stages="\n".join(_stage_rows(list(columns.values()))),
         whole="\n".join(rows),
+        doors="\n".join(f"| {door} | {cost:.2f} |" for door, cost in doors.items()),
     )
     print(page)
     if arguments.write:

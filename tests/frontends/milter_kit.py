@@ -38,6 +38,41 @@ SILENT = {"H": 0x2000, "M": 0x4000, "R": 0x8000, "T": 0x10000, "U": 0x20000, "L"
 CLIENT = ("client.example.net", "192.0.2.7")
 
 
+def packet(letter: str, data: bytes = b"") -> bytes:
+    return struct.pack(">I", len(data) + 1) + letter.encode() + data
+
+
+def strings(*values: bytes) -> bytes:
+    return b"".join(value + b"\0" for value in values)
+
+
+OFFER = packet("O", struct.pack(">III", 6, ALL_ACTIONS, ALL_STEPS))
+
+
+def dialogue(raw: bytes) -> tuple[bytes, ...]:
+    """All that a mail server says about one message, as Postfix sends it: each piece ends in what wants an answer."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    fields = (line.split(b":", 1) for line in re.sub(rb"\r\n([ \t])", rb"\n\1", head).split(b"\r\n"))
+    return (
+        packet("D", b"H" + strings(b"{tls_version}", b"TLSv1.3", b"{cipher}", b"AES"))
+        + packet("H", strings(b"client.example.net"))
+        + packet("D", b"M" + strings(b"i", b"4ABC", b"{mail_addr}", b"a@example.net"))
+        + packet("M", strings(b"<a@example.net>", b"SIZE=5000")),
+        packet("D", b"R" + strings(b"i", b"4ABC")) + packet("R", strings(b"<b@example.org>")),
+        b"".join(packet("L", strings(*field)) for field in fields)
+        + packet("N")
+        + packet("B", body)
+        + packet("D", b"E" + strings(b"i", b"4ABC"))
+        + packet("E"),
+    )
+
+
+def greeting() -> tuple[bytes, ...]:
+    """What comes once for each connection."""
+    client = packet("C", b"client.example.net\x004\x10\x00192.0.2.7\0")
+    return OFFER, packet("D", b"C" + strings(b"j", b"mx.example.org")) + client
+
+
 @dataclass
 class Keeper:
     """The store's part, in memory; `journal` says in which order things were done."""
@@ -143,7 +178,7 @@ class Mta:
         self.macros: dict[int, bytes] = {}
 
     def send(self, letter: str, data: bytes = b"") -> None:
-        self.writer.write(struct.pack(">I", len(data) + 1) + letter.encode() + data)
+        self.writer.write(packet(letter, data))
 
     async def packet(self) -> tuple[str, bytes]:
         async with asyncio.timeout(20):

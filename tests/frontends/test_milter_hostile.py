@@ -9,42 +9,35 @@ import struct
 import pytest
 
 from filterd.frontends.milter.wire import LONGEST
-from tests.frontends.milter_kit import Kit, serving
+from tests.frontends.milter_kit import OFFER, Kit, packet, serving
 from tests.frontends.smtp_kit import descriptors, on_both_loops, until
 
 RAW = b"From: a@example.net\r\nSubject: hello\r\n\r\nbody\r\n"
-GREETING = struct.pack(">IcIII", 13, b"O", 6, 0x1FF, 0x1FFFFF)
-
-
-def packet(letter: bytes, data: bytes = b"") -> bytes:
-    return struct.pack(">I", len(data) + 1) + letter + data
-
-
 NONSENSE = {
     "an HTTP request": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     "SMTP": b"EHLO client.example.net\r\n",
     "zeros": bytes(4096),
     "a length of 700 MB": struct.pack(">I", 700_000_000) + b"B" + bytes(65536),
     "a length of 4 GB": b"\xff" * 64,
-    "a length of nothing": GREETING + struct.pack(">I", 0),
-    "a message without negotiation": packet(b"M", b"<a@example.net>\0"),
-    "two negotiations": GREETING + GREETING,
-    "a short negotiation": packet(b"O", b"\0\0\0\6"),
-    "an unknown command": GREETING + packet(b"x"),
-    "a command of a milter": GREETING + packet(b"c"),
-    "a connect that says nothing": GREETING + packet(b"C"),
-    "a connect with a wrong address": GREETING + packet(b"C", b"x\x004\0\x19999.0.2.1\0"),
-    "HELO without an end": GREETING + packet(b"H", b"client"),
-    "MAIL without an end": GREETING + packet(b"M", b"<a@example.net>"),
-    "RCPT without MAIL": GREETING + packet(b"R", b"<b@example.org>\0"),
-    "a header without MAIL": GREETING + packet(b"L", b"Subject\0 x\0"),
-    "an end of header without MAIL": GREETING + packet(b"N"),
-    "a body without MAIL": GREETING + packet(b"B", b"x"),
-    "an end without MAIL": GREETING + packet(b"E"),
-    "a header of one string": GREETING + packet(b"M", b"<>\0") + packet(b"L", b"Subject\0"),
-    "a header of three strings": GREETING + packet(b"M", b"<>\0") + packet(b"L", b"Subject\0 x\0y\0"),
-    "macros without values": GREETING + packet(b"D", b"Mi\0"),
-    "macros of nothing": GREETING + packet(b"D"),
+    "a length of nothing": OFFER + struct.pack(">I", 0),
+    "a message without negotiation": packet("M", b"<a@example.net>\0"),
+    "two negotiations": OFFER + OFFER,
+    "a short negotiation": packet("O", b"\0\0\0\6"),
+    "an unknown command": OFFER + packet("x"),
+    "a command of a milter": OFFER + packet("c"),
+    "a connect that says nothing": OFFER + packet("C"),
+    "a connect with a wrong address": OFFER + packet("C", b"x\x004\0\x19999.0.2.1\0"),
+    "HELO without an end": OFFER + packet("H", b"client"),
+    "MAIL without an end": OFFER + packet("M", b"<a@example.net>"),
+    "RCPT without MAIL": OFFER + packet("R", b"<b@example.org>\0"),
+    "a header without MAIL": OFFER + packet("L", b"Subject\0 x\0"),
+    "an end of header without MAIL": OFFER + packet("N"),
+    "a body without MAIL": OFFER + packet("B", b"x"),
+    "an end without MAIL": OFFER + packet("E"),
+    "a header of one string": OFFER + packet("M", b"<>\0") + packet("L", b"Subject\0"),
+    "a header of three strings": OFFER + packet("M", b"<>\0") + packet("L", b"Subject\0 x\0y\0"),
+    "macros without values": OFFER + packet("D", b"Mi\0"),
+    "macros of nothing": OFFER + packet("D"),
 }
 
 
@@ -68,14 +61,14 @@ def test_nonsense_ends_that_session_alone(nonsense: bytes) -> None:
 
 def test_random_bytes_and_cut_off_packets() -> None:
     dice = random.Random(5)
-    whole = GREETING + packet(b"C", b"x\x004\0\x19192.0.2.1\0") + packet(b"M", b"<>\0") + packet(b"R", b"<b>\0")
-    whole += packet(b"L", b"Subject\0 x\0") + packet(b"N") + packet(b"B", bytes(5000)) + packet(b"E")
+    whole = OFFER + packet("C", b"x\x004\0\x19192.0.2.1\0") + packet("M", b"<>\0") + packet("R", b"<b>\0")
+    whole += packet("L", b"Subject\0 x\0") + packet("N") + packet("B", bytes(5000)) + packet("E")
 
     async def main() -> None:
         async with serving() as kit, kit.mta() as other:
             for _ in range(100):
                 async with kit.mta(greeted=False) as mta:
-                    mta.writer.write(dice.choice((b"", GREETING)) + dice.randbytes(dice.randrange(200)))
+                    mta.writer.write(dice.choice((b"", OFFER)) + dice.randbytes(dice.randrange(200)))
             for _ in range(100):
                 async with kit.mta(greeted=False) as mta:
                     mta.writer.write(whole[: dice.randrange(len(whole))])
@@ -141,7 +134,7 @@ def test_slow_packets_and_silence_before_the_negotiation_are_cut() -> None:
             async with kit.mta(greeted=False) as mta:
                 assert await mta.ended()
             async with kit.mta() as mta:
-                mta.writer.write(packet(b"M", b"<a@example.net>\0")[:-3])
+                mta.writer.write(packet("M", b"<a@example.net>\0")[:-3])
                 assert await mta.ended()
             await asyncio.sleep(0.5)
             assert (await patient.mail(RAW)).letter == "c"  # silence between commands is the client's own
@@ -154,8 +147,8 @@ def test_a_flood_of_packets_is_taken_in_turns_within_bounds() -> None:
 
     async def main() -> None:
         async with serving() as kit, kit.mta() as flood:
-            many = packet(b"D", b"Mi\0" + b"x" * 1000 + b"\0") * 1000
-            largest = packet(b"D", b"Mi\0" + b"x" * (LONGEST - 5) + b"\0")
+            many = packet("D", b"Mi\0" + b"x" * 1000 + b"\0") * 1000
+            largest = packet("D", b"Mi\0" + b"x" * (LONGEST - 5) + b"\0")
             for _ in range(20):
                 flood.writer.write(many)
             flood.writer.write(largest)
@@ -172,7 +165,7 @@ def test_a_mail_server_that_does_not_read_is_not_answered_for_ever() -> None:
         async with serving(limits={"command_timeout": 0.5, "line_timeout": 1.0}) as kit:
             async with kit.mta() as mta:
                 mta.writer.transport.pause_reading()  # type: ignore[attr-defined]
-                recipients = packet(b"M", b"<>\0") + packet(b"R", b"<b@example.org>\0") * 20_000
+                recipients = packet("M", b"<>\0") + packet("R", b"<b@example.org>\0") * 20_000
                 for _ in range(30):
                     mta.writer.write(recipients)
                     await asyncio.sleep(0)

@@ -6,31 +6,44 @@ Small by default, for the suite; as large as it should be with FILTERD_STRESS=1 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.frontends.milter_kit import dialogue, greeting, packet
 from tests.load import Client, Gone, Said
 from tests.nexthop import FakeHop
-from tests.serving import Serving
+from tests.serving import Serving, free_port
 
 LARGE = os.environ.get("FILTERD_STRESS") == "1"
 RAW = b"From: a@example.net\r\nSubject: hello\r\n\r\n" + b"Hello, hello, hello.\r\n" * 150
 MB = 1_000_000
 
+# a whole question at each door that is asked, and what is in its answer
+ASKED = {
+    "milter": (b"".join((*greeting(), *dialogue(RAW), packet("Q"))), b"X-Filterd-Id"),
+    "spamd": (b"CHECK SPAMC/1.5\r\nContent-length: %d\r\n\r\n" % len(RAW) + RAW, b"EX_OK"),
+    "http": (b"POST /checkv2 HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(RAW) + RAW, b'"action"'),
+}
+
 Scene = Callable[[Serving, FakeHop], Awaitable[None]]
 
 
-def play(folder: Path, scene: Scene, **settings: Any) -> Serving:
+def play(folder: Path, scene: Scene, doors: Sequence[dict[str, Any]] = (), **settings: Any) -> Serving:
+    """`doors`: listeners beside the usual ones."""
+
     async def run() -> Serving:
         async with FakeHop() as hop:
             service = Serving(folder, relay=hop.url, **settings)
+            service.config["listeners"] += doors
             await asyncio.to_thread(service.start)
             try:
                 await scene(service, hop)
@@ -171,26 +184,40 @@ def test_many_large_messages_at_once_stay_within_memory(tmp_path: Path, capsys: 
     play(tmp_path, scene, limits={"in_flight": in_flight}, workers=2)
 
 
-def test_descriptors_do_not_leak(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sessions = 10_000 if LARGE else 400
+def test_sessions_leave_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On each door: some ask to the end, some leave at once, some leave in the middle."""
+    sessions = 10_000 if LARGE else 300
+    ports = {protocol: free_port()[1] for protocol in ASKED}
 
     async def scene(service: Serving, hop: FakeHop) -> None:
         assert service.process is not None
-        folder = f"/proc/{service.process.pid}/fd"
-        await asyncio.gather(*(send(service) for _ in range(20)))
-        before = len(os.listdir(folder))
-        for _ in range(sessions // 50):
-            await asyncio.gather(*(_session(service, number) for number in range(50)))
-        await asyncio.sleep(1.0)
-        after = len(os.listdir(folder))
-        say(capsys, f"{sessions} sessions: {before} descriptors before, {after} after")
-        assert after <= before + 10
+        pid = str(service.process.pid)
+        ports["smtp"] = service.smtp[1]
+        for door, port in ports.items():
+            session = partial(_smtp_session, service) if door == "smtp" else partial(_asking_session, door, port)
+            await _many(session, 100)
+            before, memory = len(os.listdir(f"/proc/{pid}/fd")), _anonymous(pid)
+            await _many(session, sessions)
+            await asyncio.sleep(1.0)
+            after, grown = len(os.listdir(f"/proc/{pid}/fd")), _anonymous(pid) - memory
+            say(
+                capsys, f"{door}: {sessions} sessions, {before} descriptors before, {after} after, {grown / MB:+.1f} MB"
+            )
+            assert after <= before + 10
+            assert grown < 15 * MB
+            hop.messages.clear()
+            hop.sessions.clear()
 
-    play(tmp_path, scene, limits={"connection_rate": 1_000_000})
+    doors = [{"protocol": protocol, "listen": f"127.0.0.1:{port}"} for protocol, port in ports.items()]
+    play(tmp_path, scene, doors, limits={"connection_rate": 1_000_000})
 
 
-async def _session(service: Serving, number: int) -> None:
-    """Some send, some leave at once, some leave within the data."""
+async def _many(session: Callable[[int], Awaitable[None]], count: int) -> None:
+    for _ in range(count // 50):
+        await asyncio.gather(*map(session, range(50)))
+
+
+async def _smtp_session(service: Serving, number: int) -> None:
     if number % 3 == 0:
         await send(service)
         return
@@ -199,6 +226,19 @@ async def _session(service: Serving, number: int) -> None:
             for line in ("MAIL FROM:<a@example.net>", "RCPT TO:<b@example.org>", "DATA"):
                 await client.command(line)
             await client.write(RAW[:50])
+
+
+async def _asking_session(door: str, port: int, number: int) -> None:
+    asked, answer = ASKED[door]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    if number % 3 == 0:
+        writer.write(asked)
+        assert answer in await reader.read()
+    elif number % 3 == 1:
+        writer.write(asked[: len(asked) // 2])
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _watch(pid: int, peaks: list[int]) -> None:

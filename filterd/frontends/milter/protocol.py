@@ -131,10 +131,10 @@ class MilterProtocol(asyncio.Protocol):
             else:
                 if answer := await session.obey(packet):
                     self._say(answer)
+                    await self._writable.wait()
                 obeyed += 1
                 if obeyed % _TURN == 0:
                     await asyncio.sleep(0)
-                await self._writable.wait()
 
     async def _await_more(self) -> None:
         if not self._reading:
