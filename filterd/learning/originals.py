@@ -29,6 +29,8 @@ _ABOVE = 100  # fields among which ours are looked for
 _ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _NAMED = re.compile(rf"X-Filterd-Id:\s*({_ID.pattern})(?![0-9A-Z])", re.IGNORECASE)
 _OURS = re.compile(r"x-filterd-.*|x-spam-(?:flag|status|score|level)|x-quarantine-id")
+_HEAD = 100_000  # bytes of a header block in which our fields stand
+_PASSED = re.compile(rb"^(?:x-(?:filterd|spam|quarantine)-|.*\(filterd/)", re.IGNORECASE | re.MULTILINE)
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,250}>")
 
 
@@ -46,6 +48,8 @@ class Originals:
 
     def of_copy(self, copy: bytes, readers: Sequence[str] = ()) -> Original:
         """The original of a copy from a mailbox of `readers`."""
+        if not _PASSED.search(copy, 0, _HEAD):
+            return Original(copy)
         message = Message(copy)
         mine = digest_of(message)
         for id_ in _ids(message):

@@ -17,7 +17,6 @@ from filterd.learning.digest import digest_of, likeness
 from filterd.learning.settings import Mode
 from filterd.learning.words import Klass, LearningError, Request, Result, Review
 from filterd.mail import Message
-from filterd.outline import outline
 from filterd.store import Suggestion, SuggestionState, Way
 from filterd.value import CodecError, pack, replace, unpack
 
@@ -50,8 +49,7 @@ class Reviewing:
         example = self._learner.example(message)
         one = self._suggestion(request, message, example)
         mode = self._mode(request, one)
-        with self._store.change() as change:
-            own = change.standing(one.digest, one.reporter)
+        own = self._store.standing(one.digest, one.reporter)
         same = next((old for old in reversed(own) if old.spam is one.spam), None)
         if same is not None and (mode is not Mode.AT_ONCE or same.state is SuggestionState.ACCEPTED):
             return Result(suggestion=same.id, queued=same.state is SuggestionState.PENDING)
@@ -183,7 +181,7 @@ class Reviewing:
         assert request.way is not None
         said = self._learner.model.score(example)
         spam = request.klass is Klass.SPAM
-        told = outline(message)
+        author = message.headers.first("From")
         return Suggestion(
             digest=example.digest,
             spam=spam,
@@ -192,9 +190,9 @@ class Reviewing:
             address=request.address,
             record=request.record,
             item=request.item,
-            from_=told.from_,
-            subject=told.subject,
-            message_id=told.message_id,
+            from_=author.text if author is not None else "",
+            subject=message.subject,
+            message_id=message.message_id,
             said=said,
             doubtful=not request.trusted and (said if spam else -said) < REVIEW_MARGIN,
         )

@@ -31,7 +31,6 @@ _LISTED = [
     suggestions.c.body.is_not(None).label("stored"),
 ]
 STANDING = (SuggestionState.PENDING, SuggestionState.ACCEPTED)
-_STANDING = [state.value for state in STANDING]
 
 
 PENDING = SuggestionFilter()
@@ -95,6 +94,11 @@ class Suggestions:
         with self._database.read() as connection:
             return int(connection.execute(asked).scalar() or 0)
 
+    def standing(self, digest: str, reporter: str | None = None) -> list[Suggestion]:
+        """What is pending or accepted about this message, by this person if named; the newest last."""
+        with self._database.read() as connection:
+            return _standing(connection, digest, reporter)
+
     def any_about(self, digest: str) -> bool:
         """Did anybody ever suggest something of this message?"""
         with self._database.read() as connection:
@@ -129,11 +133,8 @@ class Change:
         return [_kept(row) for row in self._connection.execute(wanted)]
 
     def standing(self, digest: str, reporter: str | None = None) -> list[Suggestion]:
-        """What is pending or accepted about this message, by this person if named; the newest last."""
-        asked = select(*_LISTED).where(suggestions.c.digest == digest, suggestions.c.state.in_(_STANDING))
-        if reporter is not None:
-            asked = asked.where(suggestions.c.reporter == clean(fold(reporter), ADDRESS))
-        return [_suggestion(row) for row in self._connection.execute(asked.order_by(suggestions.c.key))]
+        """As `Suggestions.standing`."""
+        return _standing(self._connection, digest, reporter)
 
     def accept(self, one: Suggestion, by: str) -> None:
         """It is learnt: call before the label is put. Example and message are the label's from now on. Of one that was
@@ -203,6 +204,14 @@ class Change:
     def _note(self, by: str, what: str, one: Suggestion) -> None:
         said = f"{'spam' if one.spam else 'ham'}, by {one.way} of {one.reporter or 'the postmaster'}: {one.subject}"
         note(self._connection, by, f"suggestion-{what}", [one.item or one.id], said)
+
+
+def _standing(connection: Connection, digest: str, reporter: str | None) -> list[Suggestion]:
+    about = suggestions.c.digest == digest, suggestions.c.state.in_([state.value for state in STANDING])
+    asked = select(*_LISTED).where(*about).order_by(suggestions.c.key)
+    if reporter is not None:
+        asked = asked.where(suggestions.c.reporter == clean(fold(reporter), ADDRESS))
+    return [_suggestion(row) for row in connection.execute(asked)]
 
 
 def _conditions(wanted: SuggestionFilter) -> list[ColumnElement[bool]]:
