@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from PIL import Image
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 
@@ -20,6 +21,7 @@ from filterd.app.demo import Demo, running, send_all
 from tests.frontends.web.chromium import chromium
 
 HERE = Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent
+COLOURS = 128  # of a picture, so that it is small
 
 
 async def make() -> None:
@@ -66,7 +68,9 @@ def photograph(demo: Demo) -> None:
 def take(browser: Chrome, name: str, *, keep: bool = True) -> None:
     time.sleep(0.7)  # for what moves
     if keep:
-        browser.save_screenshot(str(HERE / f"{name}.png"))
+        path = HERE / f"{name}.png"
+        browser.save_screenshot(str(path))
+        Image.open(path).quantize(COLOURS).save(path, optimize=True)
 
 
 if __name__ == "__main__":

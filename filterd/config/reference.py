@@ -48,7 +48,7 @@ def _sample(model: type[BaseModel], indent: str) -> Iterator[str]:
         yield "\n" if not indent else ""
         yield textwrap.indent("\n".join(textwrap.wrap(field.description or "", _WIDTH)), f"{indent}# ") + "\n"
         inner = settings_of(field.annotation)
-        if inner is not None and not _is_list(field):
+        if inner is not None and not _is_list(field) and field.default is not None:
             yield f"{indent}{name}:\n"
             yield from _sample(inner, indent + "  ")
         else:

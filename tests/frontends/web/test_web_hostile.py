@@ -226,5 +226,3 @@ def test_an_address_that_only_a_button_leads_to(site: Site) -> None:
         answer = visitor(site, "ann").get(path)
         assert (answer.status_code, "POST" in answer.headers["allow"]) == (405, True)
         assert "There is no such page" in answer.text
-    answer = visitor(site).client.get("/api/v1/quarantine/release")
-    assert answer.status_code == 405
