@@ -3,7 +3,7 @@
 In go the sorted indices of a message's features (binary, each once), its label and an offset; the weights
 move at once. Logistic regression by AdaGrad (Duchi, Hazan, Singer 2011): each weight has its own falling
 rate. Every message has length one: a feature of a message with n of them counts 1/sqrt(n). One label in
-fifty is taken to be wrong (the loss is that of Natarajan et al. 2013, without their correction): what flatly
+thirty is taken to be wrong (the loss is that of Natarajan et al. 2013, without their correction): what flatly
 contradicts a confident score moves nearly nothing, so that a wrong label does not undo a thousand right ones.
 The sums of squares start where a first small step stays small; from next to nothing each weight's first step
 would be a whole one, however doubtful the label. Deterministic; never fails on any indices below its size.
@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 Indices = NDArray[Any]  # of unsigned integers
 
 ETA = 0.65
-WRONG = 0.02  # of the labels
+WRONG = 0.03  # of the labels
 START = 7e-4  # of the sums of squares of a weight's gradients: one message of a thousand features
 BIAS = 0.1  # of the rate: what the features of each message explain is not the bias's to learn
 
