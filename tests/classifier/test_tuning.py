@@ -91,3 +91,11 @@ def test_one_class_alone_is_refused() -> None:
     given = evidence()
     with pytest.raises(ValueError, match="both ham and spam"):
         tune(given.part(np.flatnonzero(given.spam)), 0.01)
+
+
+def test_where_nothing_was_found_nothing_changes() -> None:
+    nothing = np.zeros(0)
+    given = Evidence(
+        csr_matrix((4, 0)), np.array([True, False] * 2), np.ones(4), np.zeros(4), nothing, nothing, nothing, TAG
+    )
+    assert tune(given, 0.01).scores.size == 0

@@ -175,3 +175,21 @@ def test_what_cannot_be_done_is_one_sentence(filterd: Run, options: list[str], s
 def test_one_class_alone_is_one_sentence(filterd: Run, index: Path) -> None:
     code, _, err = filterd("rules", "tune", "--spam", f"{index.parent}/spam")
     assert (code, err) == (2, "tuning needs both ham and spam\n")
+
+
+def test_only_some_rules(filterd: Run, index: Path) -> None:
+    code, out, _ = filterd("rules", "tune", "--index", str(index), "--rule", "OWN_NOON", "--json")
+    assert code == 0
+    assert [row["name"] for row in json.loads(out)["rows"] if row["tuned"]] == ["OWN_NOON"]
+    code, _, err = filterd("rules", "tune", "--index", str(index), "--rule", "OWN_NOOM")
+    assert (code, err) == (2, "unknown rule or check OWN_NOOM; did you mean OWN_NOON?\n")
+
+
+def test_mail_in_which_nothing_is_found_changes_nothing(filterd: Run, tmp_path: Path) -> None:
+    for label in ("spam", "ham"):
+        (tmp_path / f"{label}.eml").write_bytes(mail("hello", "Hello.", 1))
+    code, out, err = filterd(
+        "rules", "tune", "--spam", str(tmp_path / "spam.eml"), "--ham", str(tmp_path / "ham.eml"), "--json"
+    )
+    assert (code, err) == (0, "")
+    assert json.loads(out)["overlay"] == {"rules": {"scores": {}}}
