@@ -150,6 +150,10 @@ def test_by_keyboard_alone_and_undone(pages: Pages) -> None:
         until(browser, lambda: "1 message was deleted" in text(browser), "the deletion")
         press("z")
         until(browser, lambda: "1 message is back" in text(browser), "the undoing")
+        press("j", "b")
+        until(browser, lambda: "From now on figs@shop.example is blocked" in text(browser), "the block")
+        press("z")
+        until(browser, lambda: "1 message is back" in text(browser), "the undoing of the block")
         press("/")
         assert browser.switch_to.active_element.get_attribute("name") == "q"
         press("figs", Keys.ENTER)
@@ -177,6 +181,34 @@ def test_taught_and_undone(pages: Pages) -> None:
             quiet(browser)
     finally:
         store.close()
+
+
+def test_blocked_refused_and_taken_away_again(pages: Pages) -> None:
+    pages.send("ann@example.org", "Raisins")
+    with chromium() as browser:
+        login(browser, pages, "ann")
+        browser.get(f"{pages.url}/quarantine?q=raisins")
+        browser.find_element(By.LINK_TEXT, "Raisins").click()
+        until(browser, lambda: "Why it is here" in text(browser), "the message")
+        browser.find_element(By.XPATH, "//button[text()='Block sender']").click()
+        until(browser, lambda: "From now on raisins@shop.example is blocked" in text(browser), "the block")
+        browser.find_element(By.LINK_TEXT, "Senders").click()
+        until(browser, lambda: browser.find_elements(By.LINK_TEXT, "raisins@shop.example"), "the entry")
+        pages.service.until(lambda: refused(pages, "ann@example.org", "Raisins"), "the refusal")
+        assert not refused(pages, "bob@example.org", "Raisins")
+        browser.find_element(By.CSS_SELECTOR, "input[name=id]").click()
+        browser.find_element(By.XPATH, "//button[text()='Remove']").click()
+        until(browser, lambda: "1 was removed" in text(browser), "the removal")
+        pages.service.until(lambda: not refused(pages, "ann@example.org", "Raisins"), "the mail")
+        quiet(browser)
+
+
+def refused(pages: Pages, to: str, subject: str) -> bool:
+    try:
+        pages.send(to, subject)
+    except smtplib.SMTPDataError as error:
+        return error.smtp_code == 550
+    return False
 
 
 def test_two_users_do_not_see_each_other_s_mail(pages: Pages) -> None:
@@ -221,7 +253,7 @@ def test_everybody_can_use_it(pages: Pages, phone: bool, dark: bool) -> None:
         assert serious(browser) == []
         login(browser, pages, "bob")
         message = browser.find_element(By.CSS_SELECTOR, ".subject a").get_attribute("href")
-        for path in ("/quarantine", f"{message}", "/history", "/account"):
+        for path in ("/quarantine?q=grapes", f"{message}", "/history", "/senders", "/account"):
             browser.get(path if path.startswith("http") else pages.url + path)
             assert serious(browser) == [], path
             wide = browser.execute_script("return document.documentElement.scrollWidth - innerWidth")

@@ -7,11 +7,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from filterd.access import parse_entry
 from filterd.frontends.web import Site
 from filterd.frontends.web.app import POLICY
 from filterd.frontends.web.pages.message import SANDBOX
 from filterd.frontends.web.preview import tame
-from filterd.store import ItemState, Store
+from filterd.store import ItemState, SavedSearch, Store, Suggestion, Way
 from tests.frontends.web.visitor import CASES, PASSWORD, Visitor, hold, visitor
 
 HOSTILE = (CASES / "hostile.eml").read_bytes().replace(b"\n", b"\r\n")
@@ -71,6 +72,24 @@ def test_markup_in_what_people_type(site: Site, store: Store) -> None:
     root.get("/account")
     check(root.post("/account", part="token", title=EVIL, scope="read").text)
     check(root.get("/account").text)
+
+
+def test_markup_in_what_people_keep(site: Site, store: Store) -> None:
+    comment = EVIL.replace("#", "")
+    store.access.add(parse_entry(f"deny bad.example for ann@example.org # {comment}"), EVIL)
+    store.saved.save("root", SavedSearch(room="quarantine", title=EVIL, q=EVIL))
+    said = Suggestion(
+        digest="0", spam=True, way=Way.BUTTON, reporter=EVIL, address=f"{EVIL}@example.org", from_=EVIL, subject=EVIL,
+        note=EVIL, message_id=EVIL, doubtful=True,
+    )  # fmt: skip
+    with store.suggestions.change() as change:
+        id_ = change.add(said, EVIL, b"", HOSTILE)
+    root = visitor(site, "root")
+    for path in ("/senders", f"/senders?q={EVIL}", f"/senders?change={store.access.find()[0].id}", "/quarantine",
+                 "/review", f"/review?q={EVIL}", f"/review/{id_}", "/overview", "/audit"):  # fmt: skip
+        check(root.get(path).text)
+    root.get("/senders")
+    check(root.post("/senders", verb="allow", whom=EVIL, until=EVIL, comment=EVIL, **{"for": ""}).text)
 
 
 def test_the_preview_is_tame(evil: tuple[Visitor, str]) -> None:
