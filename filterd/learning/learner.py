@@ -90,7 +90,7 @@ class SiteLearner:
         started = time.perf_counter()
         result = self._handled(request)
         if self._senders is not None:
-            self._senders.follow(request)
+            self._senders.follow(request, result)
         return replace(
             result,
             ham=self.model.ham,

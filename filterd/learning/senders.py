@@ -7,13 +7,13 @@ sender, for nobody checked who that was. Never raises: memory never stops learni
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import structlog
 
 from filterd.checks.remembering import known_as, learnt
 from filterd.learning.digest import digest_of
-from filterd.learning.words import Request
+from filterd.learning.words import Request, Result
 from filterd.mail import Message
 from filterd.outline import outline
 from filterd.record import Record
@@ -30,22 +30,24 @@ class SenderWords:
         self._store = store
         self._hosts = hosts  # domains where anybody may have an address
 
-    def follow(self, request: Request) -> None:
+    def follow(self, request: Request, result: Result) -> None:
         """Let the memory say what is said now about the messages of a request."""
+        ids = result.done if request.report else request.ids
         try:
-            for digest, record in self._messages(request):
+            for digest, record in self._messages(request, ids):
                 self._settle(digest, record)
         except StoreError as error:
             log.warning("sender-not-told", why=str(error))
 
-    def _messages(self, request: Request) -> Iterator[tuple[str, Record | None]]:
-        if request.raw.strip():
+    def _messages(self, request: Request, ids: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
+        if request.raw.strip() and not request.report:
             message = Message(request.raw)
             yield digest_of(message), self._record(request.record, message)
-        for id_ in request.ids:
+        for id_ in ids:
             one = self._store.suggestions.get(id_)
             if one is not None:
-                yield one.digest, self._store.history.show(one.record) if one.record else None
+                raw = b"" if one.record else self._store.suggestions.raw(id_)
+                yield one.digest, self._record(one.record, Message(raw or b""))
 
     def _settle(self, digest: str, record: Record | None) -> None:
         spam = self._store.said.word(digest)

@@ -107,6 +107,16 @@ def test_a_release_counts_before_it_is_reviewed(learner: SiteLearner, store: Sto
     assert counts(store) == dict.fromkeys(KEYS, (WORD, 0.0, 1))
 
 
+def test_a_report_counts_for_what_is_attached(learner: SiteLearner, store: Store) -> None:
+    raw = received(12)
+    came(store, raw, "R12")
+    bob = "bob@example.org"
+    head = f"From: {bob}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    attached = b"--b\r\nContent-Type: message/rfc822\r\n\r\nX-Filterd-Id: R12\r\n" + raw + b"\r\n--b--\r\n"
+    say(learner, head.encode() + attached, Klass.SPAM, report=True, reporter=bob, sender=bob)
+    assert counts(store)["d:shop.example"] == (0.0, WORD, 1)
+
+
 def test_the_copy_in_a_mailbox_finds_its_record(learner: SiteLearner, store: Store) -> None:
     raw = received(3)
     came(store, raw, "R3")
