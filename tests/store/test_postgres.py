@@ -15,7 +15,17 @@ from pathlib import Path
 import pytest
 
 from filterd.decision import Action
-from filterd.store import HistoryFilter, ItemState, QuarantineFilter, RetentionSettings, Store
+from filterd.store import (
+    HistoryFilter,
+    ItemState,
+    QuarantineFilter,
+    RetentionSettings,
+    Store,
+    Suggestion,
+    SuggestionFilter,
+    Way,
+)
+from filterd.store.labels import Label
 from tests.peers import require
 from tests.store.stored import SPAM, held, make_record
 
@@ -108,3 +118,28 @@ def test_a_store_on_postgresql(nodes: tuple[Store, Store]) -> None:
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=200)
     assert store.expire(later, budget=60).items == 60
     assert not list(store.history.each())
+
+
+def test_suggestions_on_postgresql(nodes: tuple[Store, Store]) -> None:
+    """What one node keeps the other finds, and may decide about."""
+    store, other = nodes
+    one = Suggestion(digest="d1", spam=True, way=Way.REPORT, reporter="Ann@a.example", address="ann@a.example",
+                     subject="Ünï\0 100%", doubtful=True)  # fmt: skip
+    with store.suggestions.change() as change:
+        id_ = change.add(one, "smtp", b"example", b"body")
+    wanted = SuggestionFilter(text="üNÏ", spam=True, doubtful=True, mine=("@a.example",), reporter="ann@a.example")
+    assert [found.id for found in other.suggestions.find(wanted)] == [id_]
+    assert (other.suggestions.raw(id_), other.suggestions.counts().pending) == (b"body", 1)
+    with other.suggestions.change() as change:
+        (kept,) = change.kept([id_])
+        change.accept(kept, "mia")
+        change.teach(Label(digest="d1", spam=True, example=kept.example, suggestion=id_), 1_000)
+        label = change.label("d1")
+    assert label is not None
+    assert label.suggestion == id_
+    with store.suggestions.change() as change:
+        (kept,) = change.kept([id_])
+        assert (kept.before, kept.state) == (None, "accepted")
+        change.undo(kept, "mia", label.example, label.body)
+        change.unteach("d1")
+    assert store.labels.counts().spam == 0
