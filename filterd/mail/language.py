@@ -18,6 +18,7 @@ MOST = 4_000  # characters that are looked at
 LEAST = 20  # words under which nothing is said of a text
 STRETCH = 50  # words that are judged together, so that each part of a mixed text counts
 _HITS = 0.15  # the part of a stretch that must be frequent words of one language
+_KINDS = 4  # different ones at least: a single "na" is in half the languages of the world
 _CLOSE = 0.75  # of the best language's hits: a language that may be meant as well
 _SHARE = 0.2  # of the words that were recognised: a language that is there
 _KNOWN = 0.5  # of all words must be recognised
@@ -93,12 +94,15 @@ def _stretches(words: list[str]) -> Iterator[list[str]]:
 
 def _by_words(words: Iterable[str]) -> tuple[str, ...]:
     """The language of a stretch, with those that may be meant as well; nothing when none is clear."""
-    words = list(words)
-    hits = Counter(code for word in words for code in _SPEAK.get(word, ()))
-    if not hits:
-        return ()
-    most = max(hits.values())
-    if most < max(4, _HITS * len(words)):
+    seen = Counter(words)
+    kinds = Counter(code for word in seen for code in _SPEAK.get(word, ()))
+    hits: Counter[str] = Counter()
+    for word, count in seen.items():
+        for code in _SPEAK.get(word, ()):
+            if kinds[code] >= _KINDS:
+                hits[code] += count
+    most = max(hits.values(), default=0)
+    if not most or most < _HITS * seen.total():
         return ()
     return tuple(sorted(code for code, count in hits.items() if count >= _CLOSE * most))
 

@@ -36,16 +36,16 @@ WORDS: dict[str, str] = {
     "være noe ville deres etter også denne dette jeg noen mot",
     "fi": "ja on ei se että en hän oli mutta ovat joka kun niin myös kuin tai jos vain sen mitä ole tämä olla voi "
     "sitä minä sinä me te he ne joita jotka sekä olen olet olemme olette kanssa mukaan ennen jälkeen vielä "
-    "nyt kaikki hyvin sinun minun meidän teidän voit",
+    "nyt kaikki hyvin sinun minun meidän teidän voit heidän heille heitä meille teille kohtaan",
     "pl": "i w na się nie do to jest że z o co jak po ale za od tak przez jego jej dla czy był była być ma są tym "
     "tego który która które ich już tylko może przy jeszcze lub oraz mnie mi ci pan pani proszę nas was "
-    "bardzo ten ta te gdy aby ze tej można także",
+    "bardzo ten ta te gdy aby ze tej można także oni pod swoje wszyscy wobec powinni innych",
     "cs": "a v se na je že to s z do o i k ve pro za by ale jako po jsem si jeho tak jen co od u při jsou které "
     "která který nebo ještě být byl byla bylo už podle mezi než bude aby této tento však také až má jste vás "
     "vám naše před prosím kde kdy proto můžete",
     "sk": "a v sa na je že to s z do o i k vo pre za by ale ako po som si jeho tak len čo od u pri sú ktoré ktorá "
     "ktorý alebo ešte byť bol bola bolo už podľa medzi než bude aby táto tento však tiež až má ste vás vám "
-    "naše pred prosím kde kedy preto môžete",
+    "naše pred prosím kde kedy preto môžete všetci všetko majú sebe týka mať",
     "hu": "a az és hogy nem is egy ez meg de csak volt van már el még mint ha vagy azt ki fel minden most lehet "
     "nagyon kell ön önnek ezt után között itt ott aki ami amely nincs én te mi ti ők olyan így mert akkor "
     "arra által kérjük szerint lesz voltak köszönjük",
@@ -54,7 +54,7 @@ WORDS: dict[str, str] = {
     "toți către despre fără între până să să-l aceasta al ale",
     "tr": "ve bir bu için ile da de ne çok daha gibi olarak var ama mı kadar olan sonra ya her ki en şey bana sen "
     "ben o biz siz onlar değil olduğu tarafından veya ise hem göre bunu size sizin lütfen olur oldu üzere "
-    "diye içinde kendi nasıl neden şu yok",
+    "diye içinde kendi nasıl neden şu yok bütün karşı bakımından birbirlerine tüm",
     "id": "yang dan di ini itu dengan untuk tidak dari dalam akan pada juga saya ke karena ada kami mereka kita "
     "anda adalah bisa sudah oleh atau telah lebih seperti dapat bahwa kepada hanya ia dia kalau jika harus "
     "belum masih silakan tersebut banyak semua lagi sebagai",
@@ -65,7 +65,7 @@ WORDS: dict[str, str] = {
     "hi ho li sobre cada ja ser pot",
     "hr": "i je u na se da su za od s što ne kao će to bi koji koja koje ili ali iz do po samo nije već sve biti "
     "vam vas nas bio bila bilo smo ste sam ako kako kada gdje ovo ova ovaj jer prema između molimo možete vaš "
-    "vaša nakon prije više može",
+    "vaša nakon prije više može ona oni svi sva treba trebaju jedna svoje",
     "sl": "in je na v da se za so ki pa z s od ne po tudi bi kot do pri ali iz če več še bil bila bilo samo lahko "
     "smo ste sem ni kaj kako kje kdaj vas vam nas vaš vaša prosimo ker med pred ta to te tem že zelo vse bo",
     "et": "ja on ei et see kui ka oma ta oli ning mis või aga kes nii siis seda selle veel juba mida mitte väga "
