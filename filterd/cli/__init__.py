@@ -21,7 +21,7 @@ COMMANDS = {
     "demo": "Start the service on embedded defaults and send a dozen messages through it.",
     "scan": "Judge messages from files, folders, mbox, Maildir or stdin.",
     "rules": "List, show, lint and test the rules.",
-    "quarantine": "List, show, release and delete what was kept back.",
+    "quarantine": "List, show, release, delete and learn from what was kept back.",
     "history": "Find, show and explain messages that passed.",
     "campaigns": "Texts that came many times: list, show and forget them.",
     "learn": "Teach the site's own model: spam, ham or forget.",

@@ -50,7 +50,7 @@ def command(
             last = handle(Request(klass=klass, raw=item.raw, reporter=user, by=who()))
             if last.refused:
                 sys.stderr.write(f"{printable(item.path)}: {last.why}\n")
-            seen[_became(last, klass)] += 1
+            seen[became(last, klass)] += 1
     if not seen:
         raise Fail("there is no message in " + " ".join(printable(path) for path in paths))
     if as_object:
@@ -99,7 +99,8 @@ def _asked(config: Config, request: Request) -> Result:
     return result
 
 
-def _became(result: Result, klass: Klass) -> str:
+def became(result: Result, klass: Klass) -> str:
+    """What became of a message, in a word or two."""
     if result.refused:
         return "refused"
     if not result.counted:

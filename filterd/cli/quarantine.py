@@ -1,17 +1,18 @@
-"""`filterd quarantine`: what is held back, seen, released and deleted, one by one or in bulk."""
+"""`filterd quarantine`: what is held back, seen, released, deleted and learnt from, one by one or in bulk."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_table, read_config
+from filterd.cli.quarantine_shown import SCREEN, print_item, print_items, show_chosen
 from filterd.cli.storing import (
     FindingOption,
     LimitOption,
@@ -24,23 +25,20 @@ from filterd.cli.storing import (
     TextOption,
     UntilOption,
     chosen,
-    local,
     moment,
     opened,
     print_array,
     who,
 )
+from filterd.learning import Klass, Request
 from filterd.printable import printable
-from filterd.store import OPEN, ItemState, QuarantineClass, QuarantineFilter, QuarantineItem
+from filterd.store import OPEN, ItemState, QuarantineClass, QuarantineFilter, QuarantineItem, Way
 from filterd.value import Value
 
 if TYPE_CHECKING:
     from filterd.config import Config
     from filterd.release import Release
     from filterd.store import Store
-
-SCREEN = 100  # rows that a terminal is shown without --limit
-COLUMNS = ("id", "time", "class", "state", "score", "sender", "recipient", "subject")
 
 app = typer.Typer()
 
@@ -170,6 +168,50 @@ def delete(
 
 
 @app.command()
+def learn(
+    klass: Annotated[Klass, typer.Argument(metavar="spam|ham|forget", help="What the messages are.")],
+    ids: IdsArgument = None,
+    finding: FindingOption = "",
+    ruleset: RulesetOption = "",
+    model: ModelOption = "",
+    sender: SenderOption = "",
+    recipient: RecipientOption = "",
+    text: TextOption = "",
+    message_id: MessageIdOption = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    klass_of_item: ClassOption = "",
+    state: StateOption = "",
+    limit: LimitOption = None,
+    dry_run: DryRunOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach the site's model by held messages; `filterd review` shows what was taught, and undoes it."""
+    from filterd.cli.learn import became, learning
+
+    wanted = selection(finding, ruleset, model, sender, recipient, text, message_id, since, until, klass_of_item, state)
+    settings = read_config(config)
+    with opened(settings) as store:
+        items = named_or_matching(store, ids, wanted, limit)
+        if dry_run:
+            show_chosen(items, as_json)
+            return
+        fates = []
+        with learning(settings) as handle:
+            for item in items:
+                raw = store.quarantine.raw(item.id)
+                if raw is None:
+                    fates.append(Done(item.id, "refused", "its message is gone"))
+                    continue
+                result = handle(lesson(klass, item, raw))
+                fates.append(
+                    Done(item.id, "refused" if result.refused else "done", result.why or became(result, klass))
+                )
+    report(fates, as_json, "done")
+
+
+@app.command()
 def digest(dry_run: DryRunOption = False, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Send the digest mails that are due now; `filterd serve` does it by itself."""
     import asyncio
@@ -272,6 +314,21 @@ def message(store: Store, item: QuarantineItem) -> bytes:
     return raw
 
 
+def lesson(klass: Klass, item: QuarantineItem, raw: bytes) -> Request:
+    """The postmaster's word about an item."""
+    way = None if klass is Klass.FORGET else Way.BUTTON
+    return Request(
+        klass=klass,
+        raw=raw,
+        by=who(),
+        way=way,
+        trusted=True,
+        record=item.record,
+        item=item.id,
+        address=item.recipient,
+    )
+
+
 async def deliver(config: Config, store: Store, ids: Iterable[str]) -> list[Release]:
     """Release items through the configured relay."""
     from filterd.app.hops import Hops, release_url
@@ -303,64 +360,3 @@ def report(fates: Sequence[Done], as_json: bool, wished: str) -> None:
         sys.stdout.flush()
         first = f"{failed[0].id}: {failed[0].fate}, {failed[0].text}"
         raise Fail(f"{len(failed)} of {len(fates)} were not {wished}; {printable(first)}")
-
-
-def show_chosen(items: Sequence[QuarantineItem], as_json: bool) -> None:
-    if as_json:
-        print_array(items)
-        return
-    print_items(iter(items), None)
-    sys.stderr.write(f"{len(items)} items\n")
-
-
-def print_items(items: Iterator[QuarantineItem], screen: int | None) -> None:
-    """A table; with `screen`, that many rows and a word that there are more."""
-    shown = list(itertools.islice(items, screen)) if screen else items
-    print_table(COLUMNS, (row(item) for item in shown))
-    if screen and next(items, None) is not None:
-        sys.stderr.write(f"the newest {screen}; there are more, see --limit\n")
-
-
-def row(item: QuarantineItem) -> tuple[str, ...]:
-    score = f"{item.score:.2f}"
-    return (
-        item.id,
-        local(item.time),
-        item.klass,
-        item.state,
-        score,
-        item.sender or "<>",
-        item.recipient,
-        item.subject,
-    )
-
-
-def print_item(store: Store, item: QuarantineItem) -> None:
-    from filterd.cli.history import explanation
-
-    by = f" by {item.state_by}" if item.state_by else ""
-    facts = {
-        "item": item.id,
-        "record": item.record,
-        "time": local(item.time),
-        "class": item.klass,
-        "state": f"{item.state} since {local(item.state_at)}{by}",
-        "sender": item.sender or "<>",
-        "recipient": item.recipient,
-        "from": item.from_,
-        "subject": item.subject,
-        "message id": item.message_id,
-        "client": item.client,
-        "size": f"{item.size} bytes",
-        "why": item.text,
-        "next hop": item.reply,
-        "next try": local(item.due) if item.due else "",
-    }
-    for name, value in facts.items():
-        if value:
-            sys.stdout.write(f"{name:>10}  {printable(value)}\n")
-    record = store.history.show(item.record)
-    if record is not None:
-        explanation(record)
-    else:
-        sys.stdout.write(f"{'findings':>10}  {' '.join(item.findings)}\n{'score':>10}  {item.score:.2f}\n")

@@ -111,6 +111,25 @@ def test_list(filterd: Run, ids: list[str]) -> None:
         assert [item["id"] for item in listed(filterd, *options)] == [ids[n] for n in chosen], options
 
 
+def test_learn(filterd: Run, ids: list[str]) -> None:
+    code, out, _ = filterd("quarantine", "learn", "ham", "--finding", "ODD", "--dry-run", "--json")
+    assert (code, len(json.loads(out))) == (0, 5)
+    assert filterd("quarantine", "learn", "ham", ids[0], ids[1]) == (
+        0,
+        f"{ids[0]}\tdone\tlearnt\n{ids[1]}\tdone\tlearnt\n",
+        "",
+    )
+    assert filterd("quarantine", "learn", "ham", ids[0])[1] == f"{ids[0]}\tdone\tknown already\n"
+    code, out, _ = filterd("review", "list", "--state", "accepted", "--json")
+    assert {(one["item"], one["record"], one["way"]) for one in json.loads(out)} == {
+        (ids[0], "RECORD0", "button"),
+        (ids[1], "RECORD1", "button"),
+    }
+    assert filterd("quarantine", "learn", "forget", ids[0])[1] == f"{ids[0]}\tdone\tforgotten\n"
+    code, _, err = filterd("quarantine", "learn", "spam")
+    assert (code, err[:18]) == (2, "name items by id, ")
+
+
 def test_a_table_cannot_drive_the_terminal(filterd: Run, ids: list[str]) -> None:
     code, out, _ = filterd("quarantine", "list")
     assert code == 0
