@@ -18,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import doors_cost, stages, whole, who
+from tests.bench import doors_cost, stages, who, whole
 from tests.bench.messages import from_corpus, generated
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
