@@ -9,12 +9,15 @@ from typing import Annotated
 
 import typer
 
+from filterd.app.client_ways import taken, ways
 from filterd.app.doctor import Level, Told, examine
 from filterd.app.hop_walk import walk
 from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json
+from filterd.cli.storing import opened
 from filterd.config import Loaded, find_config, load
 from filterd.mail import Message
 from filterd.printable import printable
+from filterd.record import Record
 from filterd.sources import Unreadable, read_sources
 
 
@@ -52,15 +55,35 @@ def _show_hops(loaded: Loaded, path: str, peer: str | None, as_object: bool) -> 
     found = next(iter(read_sources([path])), None)
     if found is None or isinstance(found, Unreadable):
         raise Fail(f"{path}: {found.why if found else 'holds no message'}")
-    steps, origin = walk(Message(found.raw), _address(peer), loaded.config.networks.known_relays)
+    message = Message(found.raw)
+    steps, origin = walk(message, _address(peer), loaded.config.networks.known_relays)
+    doors, record = list(ways(loaded.config)), _record(loaded, message)
     if as_object:
         print_json(
-            {"steps": steps, "client": origin.address, "helo": origin.helo, "name": origin.name, "hop": origin.hop}
+            {
+                "listeners": doors,
+                "taken": record and taken(record),
+                "steps": steps,
+                "client": origin.address,
+                "helo": origin.helo,
+                "name": origin.name,
+                "hop": origin.hop,
+            }
         )
-    else:
-        sys.stdout.writelines(f"{printable(step)}\n" for step in steps)
-        sys.stdout.write(f"client: {printable(origin.address or 'not known')}\n")
+        return 0
+    lines = [*doors, "where that is not known:", *(f"  {step}" for step in steps)]
+    lines += [f"client: {origin.address or 'not known'}", *([taken(record)] if record else ())]
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
     return 0
+
+
+def _record(loaded: Loaded, message: Message) -> Record | None:
+    """What was recorded when filterd judged this message, if it did here."""
+    named = message.headers.first("X-Filterd-Id")
+    if named is None:
+        return None
+    with opened(loaded.config) as store:
+        return store.history.show(named.text.strip())
 
 
 def _address(text: str | None) -> str | None:

@@ -7,16 +7,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from filterd.app.client_ways import ways
 from filterd.app.doctor import Level, Told, _origins, examine
 from filterd.app.hop_walk import walk
 from filterd.cli import main
 from filterd.config import load
 from filterd.config.model import Config
-from filterd.mail import Message
+from filterd.mail import Message, Origin, Source
 from filterd.settings import Networks, parse_network
+from filterd.store import Store
 from tests.nameserver import NameServer
+from tests.store.stored import make_record
 
 WELL = {"mx.example.org": [{"A": "192.0.2.1"}], "2.0.0.127.bl.test": [{"A": "127.0.0.2"}]}
 HOPS = Message(
@@ -133,6 +137,49 @@ def test_the_command_shows_the_hops(tmp_path: Path, capsys: pytest.CaptureFixtur
         main(["doctor", "-c", str(path), "--message", str(tmp_path / "mail.eml"), "--peer", "10.0.0.1"])
     assert exit_.value.code == 0
     assert capsys.readouterr().out.endswith("client: 203.0.113.5\n")
+
+
+SMTP = {"protocol": "smtp", "listen": "127.0.0.1:1", "relay": "maildir:/nowhere"}
+
+
+@pytest.mark.parametrize(
+    ("listener", "says"),
+    [
+        ({**SMTP, "trusted": []}, "the client is whoever connects"),
+        (SMTP, "whom 127.0.0.0/8, ::1/128 names with XCLIENT or XFORWARD, or not known"),
+        ({**SMTP, "proxy_protocol": True, "trusted": ["192.0.2.1/32"]}, "whom the PROXY header of 192.0.2.1/32 names"),
+        ({"protocol": "milter", "listen": "127.0.0.1:1"}, "whom the mail server's connect callback names"),
+        ({"protocol": "http", "listen": "127.0.0.1:1"}, "the client is the request's IP"),
+        ({"protocol": "spamd", "listen": "127.0.0.1:1"}, "the protocol cannot say who the client is"),
+    ],
+)
+def test_each_kind_of_listener_says_where_its_client_comes_from(listener: dict[str, Any], says: str) -> None:
+    (way,) = ways(Config.model_validate({"domains": ["example.org"], "listeners": [listener]}))
+    assert way.startswith(f"{listener['protocol']} 127.0.0.1:1: ")
+    assert says in way
+
+
+@pytest.mark.parametrize(
+    ("origin", "says"),
+    [
+        (Origin("203.0.113.5", source=Source.MILTER), "203.0.113.5; the mail server's connect callback said so"),
+        (Origin("203.0.113.5", source=Source.RECEIVED, hop=1), "203.0.113.5; Received line 2 said so"),
+        (Origin(), "not known; nobody said who it was"),
+    ],
+)
+def test_a_message_that_was_judged_here_tells_who_was_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], origin: Origin, says: str
+) -> None:
+    path = config_file(tmp_path)
+    record = msgspec.structs.replace(make_record(), origin=origin)
+    store = Store.open(tmp_path / "state")
+    store.write(record)
+    store.close()
+    (tmp_path / "mail.eml").write_bytes(b"X-Filterd-Id: " + record.id.encode() + b"\r\n" + HOPS.raw)
+    with pytest.raises(SystemExit):
+        main(["doctor", "-c", str(path), "--message", str(tmp_path / "mail.eml")])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"record {record.id}: at {record.envelope.listener} the client was {says}")
 
 
 def test_rules_may_speak_of_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
