@@ -106,11 +106,18 @@ class Lists:
         if not self.standings:
             return ()
         await self._first()
-        answers = await asyncio.gather(
-            *(self._one(standing, item, label, dns)
-              for standing in self.standings.values() if standing.well
-              for item, label in items(standing.settings, questions))
-        )  # fmt: skip
+        asked = [
+            (standing, item, f"{label}.{standing.settings.zone}")
+            for standing in self.standings.values() if standing.well
+            for item, label in items(standing.settings, questions)
+        ]  # fmt: skip
+        known = [dns.known(name, Kind.A) for _, _, name in asked]
+        missing = [dns.lookup(one[2], Kind.A) for one, answer in zip(asked, known, strict=True) if answer is None]
+        fetched = iter(await asyncio.gather(*missing) if missing else ())
+        answers = [
+            self._heard(standing, item, answer or next(fetched))
+            for (standing, item, _), answer in zip(asked, known, strict=True)
+        ]
         off = (Listing(name, "", unknown=one.why) for name, one in self.standings.items() if not one.well)
         return (*(one for one in answers if one is not None), *off)
 
@@ -122,9 +129,9 @@ class Lists:
             except TimeoutError:
                 return
 
-    async def _one(self, standing: Standing, item: str, label: str, dns: Dns) -> Listing | None:
+    def _heard(self, standing: Standing, item: str, answer: Answer) -> Listing | None:
+        """What an answer says of an item, and of its list; None: it is not listed."""
         settings = standing.settings
-        answer = await dns.lookup(f"{label}.{settings.zone}", Kind.A)
         standing.asked += 1
         if answer.status is DnsStatus.TEMPERROR:
             standing.silences += 1
