@@ -19,6 +19,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 FIELDS = ("Message-ID", "X-Filterd-Id", "X-Spam-Flag")
+LARGEST = 50_000_000  # bytes of a message that is learnt
 REMEMBERED = 20_000  # messages in Junk, the newest
 RECENT = 1_000  # messages that came to the other folders
 PATIENCE = 3_600.0  # seconds that what left Junk may take to come somewhere else
@@ -30,7 +31,7 @@ class Session(Protocol):
     def open(self, folder: str) -> int: ...
     def uids(self, since: int = 0) -> list[int]: ...
     def fields(self, uids: Sequence[int], names: Sequence[str]) -> dict[int, bytes]: ...
-    def message(self, uid: int) -> bytes | None: ...
+    def message(self, uid: int, limit: int | None = None) -> bytes | None: ...
 
 
 class Folder(Value):
@@ -82,7 +83,7 @@ class Following:
         fresh = [uid for uid in uids if uid > before.last]
         heads = {uid: _Head(found) for uid, found in self._session.fields(fresh, FIELDS).items()}
         for uid, head in heads.items():
-            if not head.marked and (raw := self._session.message(uid)) is not None:
+            if not head.marked and (raw := self._session.message(uid, LARGEST)) is not None:
                 yield Moved(raw, True)
         there, now = set(uids), time.time()
         came = {key for head in heads.values() if (key := head.key)}
@@ -117,7 +118,7 @@ class Following:
         came = {**self.seen.came, **came}
         back = [key for key, (where, _) in came.items() if where == folder and key in self.seen.left]
         for key in back:
-            if (raw := self._session.message(came[key][1])) is not None:
+            if (raw := self._session.message(came[key][1], LARGEST)) is not None:
                 yield Moved(raw, False)
         self.seen = replace(
             self.seen,

@@ -82,8 +82,10 @@ class ImapSession:
             found |= self._fetched(some, asked)
         return found
 
-    def message(self, uid: int) -> bytes | None:
-        """A message; None when it is gone."""
+    def message(self, uid: int, limit: int | None = None) -> bytes | None:
+        """A message; None when it is gone, or larger than that."""
+        if limit is not None and self.size(uid) > limit:
+            return None
         return self._fetched(str(uid), "(UID BODY.PEEK[])").get(uid)
 
     def size(self, uid: int) -> int:

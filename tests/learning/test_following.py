@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
+from filterd.learning import following
 from filterd.learning.following import Following, Seen
 
 
@@ -36,8 +39,9 @@ class Box:
     def fields(self, uids: Sequence[int], names: Sequence[str]) -> dict[int, bytes]:
         return {uid: raw for uid, raw in self.folders[self._open][1].items() if uid in uids}
 
-    def message(self, uid: int) -> bytes | None:
-        return self.folders[self._open][1].get(uid)
+    def message(self, uid: int, limit: int | None = None) -> bytes | None:
+        raw = self.folders[self._open][1].get(uid)
+        return None if raw is None or (limit is not None and len(raw) > limit) else raw
 
     def look(self) -> list[tuple[str, bool]]:
         """What is learnt, by key."""
@@ -130,3 +134,12 @@ def test_messages_without_a_key_are_learnt_as_spam_and_never_matched() -> None:
     box.folders["Junk"][1].clear()
     box.folders["INBOX"][1][60] = b"Subject: <other>\r\n\r\n"
     assert box.look() == []
+
+
+def test_what_is_too_large_is_passed_over_and_the_rest_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "LARGEST", 100)
+    box = Box()
+    box.look()
+    box.add("Junk", "large", f"X-Long: {'x' * 200}\r\n")
+    box.add("Junk", "small")
+    assert box.look() == [("small", True)]

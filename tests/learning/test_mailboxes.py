@@ -289,8 +289,9 @@ def test_the_service_learns_the_message_as_it_was_received(dovecot: Dovecot, sec
         with smtplib.SMTP(*service.smtp) as client:
             client.sendmail("x@example.net", [USER], letter(7, spam=True))
         dovecot.wait_for(1)
-        move(dovecot, "INBOX", "Junk", "<7.1@example.net>")
         store = Store.open(service.state)
+        service.until(lambda: bool(store.history.find().rows), "the record")
+        move(dovecot, "INBOX", "Junk", "<7.1@example.net>")
         service.until(lambda: learnt(store) == [("<7.1@example.net>", True)], "the move to be learnt")
         (one,) = store.suggestions.find(ALL).rows
         assert store.history.show(one.record) is not None

@@ -139,7 +139,8 @@ class Dialogue:
         if mail.asked >= mail.door.limits.recipients:
             return replies.TOO_MANY_RECIPIENTS  # RFC 5321 section 4.5.3.1.10
         mail.asked += 1
-        ends_here = plain(path.address) in mail.door.site.reports
+        reports = mail.door.site.reports
+        ends_here = bool(reports) and plain(path.address) in reports
         if mail.door.before_queue and not ends_here and mail.door.site.recipients.lacks(path.local, path.domain):
             return replies.UNKNOWN_RECIPIENT
         recipient = Recipient(path.address, path.parameters)
