@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from filterd.access import parse_entry
 from filterd.decision import Action
 from filterd.store import (
     HistoryFilter,
     ItemState,
     QuarantineFilter,
     RetentionSettings,
+    SavedSearch,
     Store,
     Suggestion,
     SuggestionFilter,
@@ -143,3 +145,27 @@ def test_suggestions_on_postgresql(nodes: tuple[Store, Store]) -> None:
         change.undo(kept, "mia", label.example, label.body)
         change.unteach("d1")
     assert store.labels.counts().spam == 0
+
+
+def test_what_people_keep_on_postgresql(nodes: tuple[Store, Store]) -> None:
+    store, other = nodes
+    before = store.access.stamp()
+    entry = store.access.add(parse_entry("deny bad.example for ann@example.org # Häufig"), "web:ann", "item")
+    assert other.access.stamp() != before
+    assert [one.line for one in other.access.find(("@example.org",), "häufig")] == [entry.line]
+    assert other.access.change(entry.id, parse_entry("allow bad.example for ann@example.org"), "web:ann")
+    assert store.access.lines() == ["allow bad.example for ann@example.org"]
+    assert store.access.take_back(["item"], "web:ann") == [entry.id]
+    store.saved.save("ann", SavedSearch(room="history", title="mine", q="x"))
+    store.saved.save("ann", SavedSearch(room="history", title="mine", q="y"))
+    assert [one.q for one in other.saved.find("ann", "history")] == ["y"]
+    with store.suggestions.change() as change:
+        change.add(Suggestion(digest="held", spam=False, way=Way.RELEASE, item="i"), "web:ann", b"", None)
+        change.add(Suggestion(digest="came", spam=True, way=Way.REPORT), "web:ann", b"", None)
+    (day,) = other.errors(datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1))
+    assert (day.missed >= 1, day.alarms >= 1) == (True, True)
+    store.write(make_record(subject="An Offer"))
+    store.flush_now()
+    wanted = HistoryFilter(author="crook", subject="an OFFER", score=(1, 100), size=(1, 10_000_000))
+    assert len(other.history.find(wanted).rows) == 1
+    assert not store.history.find(HistoryFilter(author="nobody")).rows
