@@ -109,7 +109,11 @@ def test_accounts_by_command(tmp_path: Path) -> None:
         (["add", "bob", "--address", "a@b.example"], "short\n", "at least 10 characters"),
         (["add", "bob"], "a good long password\n", "needs --address"),
         (["add", "bob", "--role", "king"], "", "is not one of user, manager, auditor, admin"),
-        (["add", "bob", "--role", "admin", "--digest", "often"], "", "is not one of at once, hourly, daily, weekly, never"),
+        (
+            ["add", "bob", "--role", "admin", "--digest", "often"],
+            "",
+            "not one of at once, hourly, daily, weekly, never",
+        ),
         (["remove", "bob"], "", "there is no user bob"),
         (["passwd", "bob"], "x\n", "there is no user bob"),
     ):
@@ -137,10 +141,14 @@ def test_a_digest_arrives_once(tmp_path: Path) -> None:
         held = [Held(name, QuarantineClass.SPAM, "Spam.") for name in ("ann@example.org", "bob@example.org")]
         asyncio.run(store.hold(make_record(recipients=("ann@example.org", "bob@example.org")), SPAM, held))
 
-        async def send(*, dry_run: bool = False) -> list[Sent]:
-            return [one async for one in send_due(store, config, dry_run=dry_run)]
+        async def send(*, dry_run: bool = False, only: str | None = None) -> list[Sent]:
+            return [one async for one in send_due(store, config, dry_run=dry_run, only=only)]
 
         assert [one.sent for one in asyncio.run(send(dry_run=True))] == [False]
+        assert asyncio.run(send(dry_run=True, only="at once")) == []
+        store.people.change("ann", digest="at once")
+        assert [one.person for one in asyncio.run(send(dry_run=True, only="at once"))] == ["ann"]
+        store.people.change("ann", digest="daily")
         assert [(one.person, one.items, one.sent) for one in asyncio.run(send())] == [("ann", 1, True)]
         assert asyncio.run(send()) == []
         (path,) = (service.maildir / "new").iterdir()

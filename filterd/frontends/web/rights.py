@@ -65,11 +65,13 @@ def sees_item(person: Person, item: QuarantineItem) -> bool:
     return sees(person, [item.recipient])
 
 
-def lists(person: Person, recipient: str) -> bool:
+def lists(person: Person, recipient: str, settings: WebSettings) -> bool:
     """May this person say whose mail passes to `recipient`: an address, a domain, or "" for everybody?"""
     if person.role is Role.ADMIN:
         return True
-    return acts(person) and bool(recipient) and recipient in (*own(person, [recipient]), *_domains(person))
+    if person.role not in settings.list_senders or not acts(person):
+        return False
+    return bool(recipient) and recipient in (*own(person, [recipient]), *_domains(person))
 
 
 def _domains(person: Person) -> list[str]:
@@ -77,7 +79,9 @@ def _domains(person: Person) -> list[str]:
     return [one[1:] for one in person.addresses if one.startswith("@")] if person.role is Role.MANAGER else []
 
 
-def choices(person: Person) -> list[str]:
+def choices(person: Person, settings: WebSettings) -> list[str]:
     """For whom this person can say it, as a form offers it: own addresses, then domains, then everybody."""
+    if person.role is not Role.ADMIN and person.role not in settings.list_senders:
+        return []
     mine = [one for one in person.addresses if not one.startswith("@")]
     return [*mine, *_domains(person), *([""] if person.role is Role.ADMIN else [])]

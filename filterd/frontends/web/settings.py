@@ -31,6 +31,10 @@ class WebSettings(Settings):
         description="Who may teach the site's model by the buttons Spam and Not spam; see docs/learning.md on limits.",
     )
 
+    list_senders: tuple[Role, ...] = Field(
+        (Role.USER, Role.MANAGER),
+        description="Who, besides administrators, may allow and block senders for whose mail they see.",
+    )
     login_links: bool = Field(
         True,
         description="Whoever gives their address on the login page is mailed a link that lets them in once. It needs "

@@ -171,7 +171,7 @@ def test_for_whom_it_may_be_said(site: Site, store: Store, name: str, whose: str
     answer = person.post("/quarantine/act", act="block", id=id_, whose=whose)
     if recipient is None:
         assert answer.status_code == 403
-        assert listed(store) == []
+        assert (listed(store), state(store, id_)) == ([], ItemState.HELD), "nothing is done by halves"
     else:
         assert [parse_entry(line).recipient for line in listed(store)] == [recipient]
 
@@ -241,3 +241,19 @@ def test_who_is_listed_is_found(store: Store) -> None:
         for q, found in {"one": {"one.example"}, "cafe": set(), "Caf": {"one.example"}, "": both, "%": set()}.items():
             mo.get(f"/senders?q={q}")
             assert set(re.findall(r">(\w+\.example)</a>", mo.page)) == found, q
+
+
+def test_where_users_list_nobody(store: Store) -> None:
+    with site_of(store, settings={"list_senders": ["manager"]}) as site:
+        (id_,) = hold(store, sender="bad@spam.example")
+        for name, allowed in (("ann", False), ("mo", True), ("root", True), ("eve", False)):
+            person = visitor(site, name)
+            for path in ("/quarantine", f"/quarantine/{id_}"):
+                assert ('value="block"' in person.get(path).text) == allowed, (name, path)
+            assert ('name="whom"' in person.get("/senders").text) == allowed
+            form = {"verb": "deny", "whom": f"{name}.example", "for": "ann@example.org"}
+            assert person.post("/senders", **form).status_code == (200 if allowed else 403)
+        ann = visitor(site, "ann")
+        ann.get("/quarantine")
+        assert ann.post("/quarantine/act", act="block", id=id_).status_code == 403
+        assert state(store, id_) is ItemState.HELD, "nothing is done by halves"

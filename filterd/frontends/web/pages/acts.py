@@ -116,17 +116,19 @@ def _unham(visit: Visit, items: list[QuarantineItem]) -> Done:
 
 
 def _allow(visit: Visit, items: list[QuarantineItem]) -> Done:
+    whose = [_whose(visit, item) for item in items]  # before anything is done
     text, _, done = _release(visit, items)
 
     def made(record: Record | None, _sender: str, recipient: str) -> Entry:
         return to_allow(record, recipient, visit.site.shared)
 
-    return f"{text} {_listed(visit, _of(items, done), made)}", "unallow", done
+    return f"{text} {_listed(visit, items, whose, done, made)}", "unallow", done
 
 
 def _block(visit: Visit, items: list[QuarantineItem]) -> Done:
+    whose = [_whose(visit, item) for item in items]
     text, _, done = _delete(visit, items)
-    said = _listed(visit, _of(items, done), to_block)
+    said = _listed(visit, items, whose, done, to_block)
     suggest(visit, _of(items, done), Klass.SPAM, Way.DENY)
     return f"{text} {said}", "unblock", done
 
@@ -142,11 +144,18 @@ def _unblock(visit: Visit, items: list[QuarantineItem]) -> Done:
     return _undelete(visit, items)
 
 
-def _listed(visit: Visit, items: list[QuarantineItem], made: Callable[[Record | None, str, str], Entry]) -> str:
-    """Put the senders of these on the list, for whom the form says; a sentence about what came of it."""
+def _listed(
+    visit: Visit,
+    items: list[QuarantineItem],
+    whose: list[str],
+    done: list[str],
+    made: Callable[[Record | None, str, str], Entry],
+) -> str:
+    """Put the senders of what was done on the list, for whom the form says; a sentence about what came of it."""
     entries, unfit, say = [], "", visit.language.say
-    for item in items:
-        recipient = _whose(visit, item)
+    for item, recipient in zip(items, whose, strict=True):
+        if item.id not in done:
+            continue
         try:
             entry = made(visit.site.store.history.show(item.record), item.sender, recipient)
         except Unfit as error:
@@ -169,7 +178,7 @@ def _whose(visit: Visit, item: QuarantineItem) -> str:
     recipient = fold(item.recipient)
     choices = {"domain": domain_of(recipient), "all": ""}
     whose = choices.get(visit.field("whose"), recipient)
-    if not rights.lists(visit.person, whose):
+    if not rights.lists(visit.person, whose, visit.site.settings):
         raise Refused("You cannot say this for somebody else.")
     return whose
 

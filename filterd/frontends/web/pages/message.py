@@ -36,7 +36,7 @@ def show(visit: Visit) -> Response:
         campaign=campaign_of(visit, record),
         remembered=remembered(visit, record),
         lines=store.audit.find(item.id, 20),
-        may_list=rights.lists(visit.person, fold(item.recipient)),
+        may_list=rights.lists(visit.person, fold(item.recipient), visit.site.settings),
         whose=_whose(visit, item),
         may_release=rights.may_release(visit.person, item.klass, visit.site.settings),
     )
@@ -68,4 +68,4 @@ def _whose(visit: Visit, item: QuarantineItem) -> list[tuple[str, str]]:
     """For whom this person may allow or block the sender: what the form says, and for whom that is."""
     recipient = fold(item.recipient)
     choices = (("", recipient), ("domain", domain_of(recipient)), ("all", ""))
-    return [(value, whose) for value, whose in choices if rights.lists(visit.person, whose)]
+    return [(value, whose) for value, whose in choices if rights.lists(visit.person, whose, visit.site.settings)]

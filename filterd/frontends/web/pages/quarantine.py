@@ -34,6 +34,7 @@ def show(visit: Visit) -> Response:
         rows=rows,
         q=typed,
         wrong=wrong,
+        may_list=bool(rights.choices(visit.person, visit.site.settings)),
         classes=list(QuarantineClass),
         saved=searches(visit, "quarantine"),
         older=f"/quarantine?{urlencode({'q': typed, 'before': found.next})}" if found.next else "",

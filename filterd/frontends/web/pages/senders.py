@@ -53,7 +53,7 @@ def change(visit: Visit) -> Response:
 def said(visit: Visit, allows: bool, whom: str, recipient: str, until: str, comment: str) -> Entry:
     """The entry that somebody describes, if they may say it. Raises Unfit and Refused."""
     recipient = fold(recipient.strip()).removeprefix("@")
-    if not rights.lists(visit.person, recipient):
+    if not rights.lists(visit.person, recipient, visit.site.settings):
         raise Refused("You cannot say this for somebody else.")
     return described(allows, whom, recipient, until, comment, visit.site.shared)
 
@@ -61,7 +61,7 @@ def said(visit: Visit, allows: bool, whom: str, recipient: str, until: str, comm
 def theirs(visit: Visit, id_: str) -> AccessEntry:
     """An entry that this person may change."""
     found = visit.site.store.access.get(id_)
-    if found is None or not rights.lists(visit.person, found.recipient):
+    if found is None or not rights.lists(visit.person, found.recipient, visit.site.settings):
         raise NotFound
     return found
 
@@ -74,8 +74,8 @@ def _page(visit: Visit, form: dict[str, str], status: int = 200, wrong: str = ""
         status,
         entries=entries,
         most=MOST,
-        mine={one.id for one in entries if rights.lists(visit.person, one.recipient)},
-        choices=rights.choices(visit.person),
+        mine={one.id for one in entries if rights.lists(visit.person, one.recipient, visit.site.settings)},
+        choices=rights.choices(visit.person, visit.site.settings),
         today=datetime.datetime.now(datetime.UTC).date(),
         q=q,
         form=form,
