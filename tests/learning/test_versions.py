@@ -13,6 +13,7 @@ import pytest
 
 from filterd.classifier import open_live
 from filterd.learning.versions import Versions
+from filterd.resources import shipped
 from tests.learning.letters import letter
 from tests.serving import Serving
 
@@ -176,3 +177,38 @@ def test_a_field_that_gives_the_label_away_is_told(config: Path, tmp_path: Path)
     ham = folder(tmp_path / "ham", range(30), spam=False)
     said = filterd(config, "train", "--spam", str(tmp_path / "spam"), "--ham", ham, "--dry-run")
     assert "the field x-trap alone tells spam" in said
+
+
+def test_a_version_in_a_folder_of_its_own_is_tried_and_not_used(config: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    given = index(tmp_path / "good", 60)
+    made = json.loads(filterd(config, "train", "--index", given, "-o", str(own), "--json"))
+    assert not made["used"]
+    assert (own / "manifest.json").exists()
+    state = tmp_path / "state"
+    assert Versions(state).used() == []
+    other = index(tmp_path / "other", 20, first=500)
+    measured = json.loads(filterd(config, "evaluate", "--index", other, "--model", str(own), "--json"))
+    assert (measured["ham"], measured["spam"]) == (20, 20)
+    assert measured["one_minus_roca"] < 1
+    going_on = json.loads(filterd(config, "evaluate", "--online", "--index", other, "--model", str(own), "--json"))
+    assert going_on["one_minus_roca"] < 1
+    (own / "weights.npy").write_bytes(b"")
+    assert "truncated" in filterd(config, "evaluate", "--index", other, "--model", str(own), code=2)
+
+
+def test_evaluate_tries_another_base_model(config: Path, tmp_path: Path) -> None:
+    shipped_model = shipped("models") / "default"
+    given = index(tmp_path / "given", 10)
+    named = filterd(config, "evaluate", "--index", given, "--model", str(shipped_model), "--json")
+    assert json.loads(named) == json.loads(filterd(config, "evaluate", "--index", given, "--json"))
+    assert "No such file" in filterd(config, "evaluate", "--index", given, "--model", str(tmp_path / "none"), code=2)
+
+
+def test_shards_are_read_on_a_cluster(config: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    given = index(tmp_path / "given", 150)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        there = filterd(config, "evaluate", "--online", "--index", given, "--dask", cluster.scheduler_address, "--json")
+    here = filterd(config, "evaluate", "--online", "--index", given, "--jobs", "1", "--json")
+    assert json.loads(there) == json.loads(here)
