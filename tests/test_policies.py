@@ -23,6 +23,7 @@ from filterd.engine.engine import Engine, Generation, ask_nobody
 from filterd.engine.inline import InlinePool
 from filterd.engine.loading import load_judge
 from filterd.engine.outcome import Outcome
+from filterd.facts import NOTHING
 from filterd.findings import Finding, total
 from filterd.judge import LEARNT_SPAM, Judge
 from filterd.mail.envelope import Envelope
@@ -228,6 +229,19 @@ def test_languages_that_are_not_read(text: str, points: int, tmp_path: Path) -> 
     if points:
         (finding,) = record.verdict_of(ann).findings
         assert (finding.name, finding.detail) == ("FOREIGN_LANGUAGE", "de")
+
+
+def test_a_rule_may_ask_for_the_language(tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "own.yaml").write_text(
+        "- {name: IN_GERMAN, about: German., score: 1, when: {language: {equals: [de, nl]}}}\n"
+    )
+    ruleset = Ruleset.load(RulesSettings(paths=(tmp_path / "more",), shipped=False))
+    judge = Judge(ruleset, None, "mx", checks=())
+    for text, names in ((GERMAN, ["IN_GERMAN"]), (ENGLISH, [])):
+        raw = f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n".encode()
+        mail, _ = judge.inspect(envelope(), raw)
+        assert [one.name for one in judge.judge(mail, NOTHING).verdict.findings] == names
 
 
 def test_tag_text_is_off_by_default_and_only_on_tagged_mail(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from filterd.findings import Symbol, hundredths
-from filterd.ruleset.fields import Kind
-from filterd.ruleset.lists import shadowed, shadowed_domains
+from filterd.ruleset.lists import shadowed, shadowed_as
 from filterd.ruleset.place import RuleErrors
 from filterd.ruleset.rule import Rule
 from filterd.ruleset.ruleset import Ruleset
@@ -76,8 +75,7 @@ def _lists(ruleset: Ruleset) -> Iterator[Problem]:
     for words in ruleset.loaded.lists.values():
         if words.name not in used:
             yield Problem(words.files[-1], 0, f"no rule uses the list {words.name}")
-        useless = shadowed(words)
-        if Kind.DOMAIN in used.get(words.name, ()):
-            useless += shadowed_domains(words)
-        for entry, by in useless:
+        within = [shadowed_as(words, kind) for kind in used.get(words.name, ())]
+        nowhere = (one for one in words.entries if within and all(one in found for found in within))
+        for entry, by in [*shadowed(words), *((one, within[0][one]) for one in nowhere)]:
             yield Problem(entry.file, entry.line, f"{entry.text} has no effect: {by} is on the list")

@@ -9,7 +9,7 @@ mail.good.com, never evilgood.com or good.com.evil. A rule names a list; it cann
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,15 +156,43 @@ def shadowed(words: WordList) -> list[tuple[Entry, str]]:
     return useless
 
 
-def shadowed_domains(words: WordList) -> list[tuple[Entry, str]]:
-    """Domains that stand under another domain of the same list."""
-    names = frozenset(words.texts)
-    useless = []
+def shadowed_as(words: WordList, kind: Kind) -> dict[Entry, str]:
+    """Entries that lie within another one of the same list, for values of that kind; and that one."""
+    match kind:
+        case Kind.DOMAIN:
+            return _within(words, {entry.text: entry.text for entry in words.entries}, _parents)
+        case Kind.ADDRESS:
+            whole = {entry.text.removeprefix("@"): entry.text for entry in words.entries if entry.text.find("@") <= 0}
+            return _within(words, whole, _address_parents)
+        case Kind.IP:
+            return _within(words, {str(parse_network(one)): one for one in words.texts}, _networks_around)
+        case _:
+            return {}
+
+
+def _within(words: WordList, named: Mapping[str, str], wider: Callable[[str], Iterable[str]]) -> dict[Entry, str]:
+    found = {}
     for entry in words.entries:
-        rest = entry.text.partition(".")[2]
-        while rest:
-            if rest in names:
-                useless.append((entry, rest))
-                break
-            rest = rest.partition(".")[2]
-    return useless
+        if (by := next((named[name] for name in wider(entry.text) if name in named), None)) is not None:
+            found[entry] = by
+    return found
+
+
+def _parents(domain: str) -> Iterator[str]:
+    while domain := domain.partition(".")[2]:
+        yield domain
+
+
+def _address_parents(text: str) -> Iterator[str]:
+    """The domains of an address, and those above a domain."""
+    local, at, domain = text.rpartition("@")
+    if at and local:
+        yield domain
+    yield from _parents(domain)
+
+
+def _networks_around(text: str) -> Iterator[str]:
+    network = parse_network(text)
+    while network.prefixlen:
+        network = network.supernet()
+        yield str(network)

@@ -68,6 +68,13 @@ FIELDS: tuple[Field, ...] = (
         lambda view: view.message.hidden_text or None,
     ),
     Field(
+        "language",
+        Kind.STRING,
+        "The languages that the visible text is clearly in, as en or de; none when it is short or not clear.",
+        "{equals: [ru, uk]}",
+        lambda view: view.message.languages,
+    ),
+    Field(
         "text.length",
         Kind.NUMBER,
         "Characters of visible text.",

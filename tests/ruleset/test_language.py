@@ -173,6 +173,7 @@ direction: outbound, subject: {contains: money}
 """
 
 HOLDS_NOT = r"""
+language: {equals: [en, de]}
 subject: {equals: money}
 subject: {words: [mone]}
 subject: {length: {above: 100}}

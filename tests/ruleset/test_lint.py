@@ -69,6 +69,32 @@ def test_lists_without_effect(tmp_path: Path) -> None:
     ]
 
 
+LISTS = """
+- {name: BY_ADDRESS, about: On it., score: 1, when: {from.address: {in: people}}}
+- {name: BY_NETWORK, about: On it., score: 1, when: {client.address: {in: networks}}}
+- {name: BY_DOMAIN, about: On it., score: 1, when: {from.domain: {in: both}}}
+- {name: BY_TEXT, about: On it., score: 1, when: {header.x-word: {in: both}}}
+"""
+
+
+def test_entries_that_lie_within_others(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "own.yaml").write_text(LISTS)
+    people = ["jo@good.example", "@good.example", "x@mail.good.example", "jo@evilgood.example", "mail.good.example"]
+    (tmp_path / "lists" / "people.txt").write_text("\n".join(people))
+    (tmp_path / "lists" / "networks.txt").write_text(
+        "192.0.2.7\n192.0.2.0/24\n192.0.0.0/16\n2001:db8::1\n198.51.100.0/24\n"
+    )
+    (tmp_path / "lists" / "both.txt").write_text("good.example\nmail.good.example\n")  # as a word, the second counts
+    assert problems(tmp_path) == [
+        f"{tmp_path}/lists/networks.txt:1: 192.0.2.7 has no effect: 192.0.2.0/24 is on the list",
+        f"{tmp_path}/lists/networks.txt:2: 192.0.2.0/24 has no effect: 192.0.0.0/16 is on the list",
+        f"{tmp_path}/lists/people.txt:1: jo@good.example has no effect: @good.example is on the list",
+        f"{tmp_path}/lists/people.txt:3: x@mail.good.example has no effect: mail.good.example is on the list",
+        f"{tmp_path}/lists/people.txt:5: mail.good.example has no effect: @good.example is on the list",
+    ]
+
+
 def test_a_rule_about_a_disabled_rule(tmp_path: Path) -> None:
     found = problems(tmp_path / "none", disable=("ATTACHED_PAGE",))
     assert any("PHISH_WITH_LINK asks about ATTACHED_PAGE, which is disabled" in problem for problem in found)
