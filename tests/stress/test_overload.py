@@ -195,7 +195,7 @@ def test_sessions_leave_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFix
         ports["smtp"] = service.smtp[1]
         for door, port in ports.items():
             session = partial(_smtp_session, service) if door == "smtp" else partial(_asking_session, door, port)
-            await _many(session, 100)
+            await _many(session, sessions // 2)  # what is remembered for a while is full then
             before, memory = len(os.listdir(f"/proc/{pid}/fd")), _anonymous(pid)
             await _many(session, sessions)
             await asyncio.sleep(1.0)
@@ -204,7 +204,7 @@ def test_sessions_leave_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFix
                 capsys, f"{door}: {sessions} sessions, {before} descriptors before, {after} after, {grown / MB:+.1f} MB"
             )
             assert after <= before + 10
-            assert grown < 15 * MB
+            assert grown < 20 * MB
             hop.messages.clear()
             hop.sessions.clear()
 
