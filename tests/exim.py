@@ -4,7 +4,8 @@
         server.port                                # where the world comes in
         server.mail("user")                        # what came to user@example.org
 
-`main` is what a site adds to Exim's main configuration, `acl` what it adds to its ACL for DATA. There are the users
+`main` is what a site adds to Exim's main configuration, `acl` what it adds to its ACL for DATA, `routers` and
+`transports` what comes before the others. There are the users
 user, junk and strict. Needs root, as Exim does.
 """
 
@@ -51,11 +52,13 @@ check_data:
 {acl}
   accept
 begin routers
+{routers}
 local:
   driver = accept
   local_parts = user : junk : strict
   transport = file
 begin transports
+{transports}
 file:
   driver = appendfile
   file = {folder}/mail/$local_part_data
@@ -69,16 +72,16 @@ begin retry
 class Exim:
     """Starts on entering; ends, and takes its folder with it, on leaving."""
 
-    def __init__(self, *, main: str, acl: str) -> None:
+    def __init__(self, *, main: str = "", acl: str = "", routers: str = "", transports: str = "") -> None:
         self._program = require(os.environ.get("FILTERD_EXIM", "exim4"), package="exim4-daemon-heavy")
         if os.geteuid() != 0:
             pytest.skip("Exim needs root")
         self.folder = Path(tempfile.mkdtemp(prefix="filterd-exim-"))
         self.port = free_port()[1]
         self._file = self.folder / "exim.conf"
-        self._file.write_text(
-            _CONFIGURATION.format(program=self._program, folder=self.folder, port=self.port, main=main, acl=acl)
-        )
+        places = {"program": self._program, "folder": self.folder, "port": self.port}
+        added = {"main": main, "acl": acl, "routers": routers, "transports": transports}
+        self._file.write_text(_CONFIGURATION.format(**places, **added))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

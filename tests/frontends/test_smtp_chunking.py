@@ -14,7 +14,7 @@ from filterd.frontends.smtp.data import Counted, Trouble
 from filterd.frontends.spool import Memory
 from filterd.relay import RelaySettings, next_hop
 from filterd.reply import Reply
-from tests.frontends.smtp_kit import Client, Hop, Kit, on_both_loops, serving
+from tests.frontends.smtp_kit import Client, Hop, Kit, Sieve, on_both_loops, serving, until
 from tests.nexthop import FakeHop
 
 MESSAGE = b"Subject: hello\r\n\r\nbody\r\n.\r\n..\r\nno end\r\n"
@@ -329,3 +329,30 @@ def test_the_next_hop_gets_it_by_data() -> None:
             await hop.aclose()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("by", ["BDAT", "DATA"])
+@pytest.mark.parametrize("bye", [b"QUIT\r\n", b""])
+def test_a_client_that_ends_its_side_behind_quit_still_hears_what_became_of_its_mail(by: str, bye: bytes) -> None:
+    """Exim closes its half of the connection so; without QUIT it is a client that left, and gets no delivery."""
+    content = chunk(MESSAGE, last=True) if by == "BDAT" else MESSAGE.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+
+    async def run() -> None:
+        sieve = Sieve(pause=asyncio.Event())
+        async with serving(filter=sieve) as kit, kit.client() as client:
+            await begin(client)
+            if by == "DATA":
+                await client.ask("DATA")
+            client.send(content + bye)
+            client.writer.write_eof()
+            if bye:
+                await until(lambda: bool(sieve.seen))
+                await asyncio.sleep(0.05)
+                assert sieve.pause is not None
+                sieve.pause.set()
+                assert (await client.reply()).startswith("250 ")
+                assert (await client.reply()).startswith("221 ")
+            assert await client.ends()
+            assert len(kit.hop.delivered) == bool(bye)
+
+    on_both_loops(run)

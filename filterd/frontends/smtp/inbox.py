@@ -31,6 +31,11 @@ class Inbox:
         """Has a line begun and not ended?"""
         return bool(self._buffer) or self._overlong
 
+    @property
+    def ends_in_quit(self) -> bool:
+        """Has the client said the last that it has to say?"""
+        return self._buffer[-6:].upper() == b"QUIT\r\n"
+
     def feed(self, data: bytes) -> None:
         self._buffer += data
 

@@ -72,6 +72,7 @@ class SmtpProtocol(SMTP):
         self._bad = 0
         self._failed_logins = 0
         self._ended = False
+        self._said_all = False  # the client's side is closed, ours is not
 
     def __dir__(self) -> list[str]:
         """aiosmtpd searches its instances for verbs at every connection; it need see nothing else."""
@@ -113,6 +114,10 @@ class SmtpProtocol(SMTP):
         self._wake()
 
     def eof_received(self) -> bool:
+        """True: the client ended its side behind a pipelined QUIT, as Exim does, and listens on."""
+        if self._inbox.ends_in_quit and self._dialogue.tls is None:
+            self._said_all = True
+            return True
         self._leave()
         return False
 
@@ -376,7 +381,7 @@ class SmtpProtocol(SMTP):
 
     async def _await_client(self, stage: Stage) -> None:
         """Wait until the client said something; raises Gone when it will not."""
-        if self._gone.done():
+        if self._gone.done() or self._said_all:
             raise Gone
         if stage is not self.watch.stage:
             self._enter(stage)
