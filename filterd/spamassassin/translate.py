@@ -46,6 +46,7 @@ class _Told:
     scores: dict[str, float] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
     flags: dict[str, set[str]] = field(default_factory=dict)
+    flag_lines: dict[str, Line] = field(default_factory=dict)
     tagged: dict[str, Line] = field(default_factory=dict)  # rules whose patterns hold replace tags
     score_lines: dict[str, Line] = field(default_factory=dict)
 
@@ -92,6 +93,7 @@ def _gather(lines: Iterable[Line], left: list[Left]) -> _Told:
                 told.about[name] = rest
             case "tflags":
                 told.flags.setdefault(name, set()).update(rest.split())
+                told.flag_lines[name] = line
             case "replace_rules":
                 told.tagged |= dict.fromkeys(line.rest.split(), line)
             case word:
@@ -100,7 +102,7 @@ def _gather(lines: Iterable[Line], left: list[Left]) -> _Told:
     for name, flags in told.flags.items():
         for flag in flags - QUIET_FLAGS:
             quiet[f"tflags {flag.partition('=')[0]}"] += 1
-            first.setdefault(f"tflags {flag.partition('=')[0]}", told.tests.get(name) or Line("tflags", "", "", 0))
+            first.setdefault(f"tflags {flag.partition('=')[0]}", told.flag_lines[name])
     for word, count in quiet.items():
         why = SETTINGS.get(word, "a setting of SpamAssassin that has no counterpart among rules")
         times = f" ({count} times, this is the first)" if count > 1 else ""
