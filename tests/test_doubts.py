@@ -90,9 +90,8 @@ def test_without_what_is_useless_the_list_decides_the_same(lines: list[str], sen
             for recipient in ("ann@example.org", "ben@example.org", "x@example.net"):
                 mail = record(sender, address, auth)
                 found = [chosen(AccessList(some).holding(mail), Recipient(recipient)) for some in (lines, kept)]
-                assert [one.allows if isinstance(one, Entry) else None for one in found][0] == (
-                    found[1].allows if found[1] else None
-                )
+                listed, stored = [one.allows if isinstance(one, Entry) else None for one in found]
+                assert listed == stored
 
 
 SENT = Authentication(spf=SpfResult(AuthResult.PASS, "a.example"), dkim=(DkimResult(AuthResult.PASS, "a.example"),))

@@ -26,7 +26,8 @@ AddressOption = Annotated[
 ]
 RoleOption = Annotated[str, typer.Option("--role", metavar="R", help=f"One of {', '.join(Role)}.")]
 DigestOption = Annotated[
-    str, typer.Option("--digest", metavar="D", help="Mail about what is held: 'at once', hourly, daily, weekly; or never.")
+    str,
+    typer.Option("--digest", metavar="D", help="Mail about what is held: 'at once', hourly, daily, weekly; or never."),
 ]
 LinkOption = Annotated[bool, typer.Option("--link", help="Print a link that logs in once, within a day.")]
 StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
