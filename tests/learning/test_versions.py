@@ -75,6 +75,25 @@ def test_train_makes_versions_and_many_wrong_labels_do_not_make_a_worse_one(conf
     assert f"site: {first['version']}" in filterd(config, "model", "show")
 
 
+def test_a_worse_version_is_kept_but_not_used(config: Path, tmp_path: Path) -> None:
+    """Most of what was learnt is labelled the other way round; what stays says that this was a mistake."""
+    first = json.loads(filterd(config, "train", "--index", index(tmp_path / "good", 300), "--json"))
+    turned = index(tmp_path / "turned", 200, wrong=True)
+    second = json.loads(filterd(config, "train", "--index", turned, "--json", code=1))
+    assert not second["used"]
+    assert "held out" in second["objection"]
+    live = open_live(tmp_path / "state")
+    assert live is not None
+    assert (live.id, live.ham, live.spam) == (first["version"], 300, 300)
+    listed = json.loads(filterd(config, "model", "list", "--json"))
+    assert {one["id"]: one["in_use"] for one in listed if one["kind"] == "site"} == {
+        first["version"]: True,
+        second["version"]: False,
+    }
+    forced = json.loads(filterd(config, "train", "--index", turned, "--json", "--force"))
+    assert (forced["used"], live.id) == (True, forced["version"])
+
+
 def test_the_same_labels_make_the_same_version(tmp_path: Path) -> None:
     found = []
     given = index(tmp_path / "given", 30)
