@@ -222,7 +222,7 @@ class Judge:
             and finding.points >= terms.quarantine_at
             and finding.name not in capped
         ]
-        return tuple(weighed + caps)
+        return (*weighed, *(cap for cap in caps if cap.points))
 
     def _questions(self, mail: Mail) -> Questions:
         fields: dict[str, Any] = asked(mail, self.asks, self.ours)
@@ -285,4 +285,6 @@ def _reweighed(finding: Finding, points: int | None) -> Finding:
 
 
 def _cap(symbol: Symbol, finding: Finding, limit: int) -> Finding:
+    """Never under nothing, however low somebody's threshold is."""
+    limit = max(limit, min(finding.points, 0))
     return Finding(symbol.name, limit - finding.points, symbol.about, finding.name, __name__)

@@ -193,6 +193,17 @@ def test_the_caps_stay_under_the_thresholds_of_the_policy(tmp_path: Path) -> Non
     assert verdict.under("ann").points == total(verdict.under("ann").findings) == 299 + 299
 
 
+def test_thresholds_under_nothing_refuse_all_and_cap_no_lower_than_nothing(tmp_path: Path) -> None:
+    config = "policies: [{name: strict, thresholds: {tag: -100, quarantine: -99, reject: -98}}]"
+    judge, policies, _ = judge_of(tmp_path, config)
+    judge = dataclasses.replace(judge, policies=policies)
+    found = [Finding(LEARNT_SPAM.name, 90, "", ""), Finding("OTHER", -50, "", "")]
+    passed = Authentication(dmarc=DmarcResult(result=AuthResult.PASS))
+    verdict = judge.conclude(found, passed, Opinion(0.58, 90, "m"), envelope(ANN)).verdict
+    assert verdict.under("strict").points == total(verdict.under("strict").findings) == -50
+    assert [one.points for one in verdict.under("strict").findings if one.name.endswith("_CAP")] == [-90]
+
+
 def test_actions_in_the_place_of_others(tmp_path: Path) -> None:
     config = """
         thresholds: {tag: 2, quarantine: 4, reject: 6}
