@@ -102,9 +102,7 @@ class Side:
             mail, record.facts, record.auth, found, hits, able, record.opinion.probability
         )
         languages = record.outline.languages or ()
-        verdict = self.judge.conclude(
-            [*found, *ruled], record.auth, record.opinion, record.envelope, languages
-        ).verdict
+        verdict = self.judge.conclude([*found, *ruled], record.auth, record.opinion, record.envelope, languages).verdict
         missing = sorted(anew.keys() - able | how.checks)
         if self._asks_model(record):
             missing.append(MODEL)
