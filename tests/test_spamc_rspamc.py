@@ -9,10 +9,12 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from filterd.learning.link import answers
+from tests.nameserver import NameServer
 from tests.peers import require
 from tests.serving import Serving, free_port
 
@@ -26,8 +28,8 @@ VIRUS = HAM.replace(b"\n\n", b"\n" + PART + b"\n\n").replace(b"One o'clock?", EI
 class Doors(Serving):
     """A service with these doors open too."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        super().__init__(folder, **settings)
         self.spamd, self.scanner, self.controller = (free_port()[1] for _ in range(3))
         self.config["listeners"] += [
             {"protocol": "spamd", "listen": f"127.0.0.1:{self.spamd}"},
@@ -37,7 +39,8 @@ class Doors(Serving):
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
-    with Doors(tmp_path_factory.mktemp("service")) as running:
+    folder = tmp_path_factory.mktemp("service")
+    with NameServer() as names, Doors(folder, dns={"servers": [names.address]}) as running:
         running.until(lambda: answers(running.state), "the learning process to answer")
         yield running
 

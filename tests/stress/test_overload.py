@@ -77,6 +77,7 @@ def test_idle_connections_do_not_keep_a_client_out(tmp_path: Path, capsys: pytes
         async with AsyncExitStack() as stack:
             for _ in range(count):
                 await stack.enter_async_context(Client(*service.smtp))
+            await asyncio.sleep(0.5)  # then they are idle, and not just about to speak
             code, seconds = await send(service)
             say(capsys, f"{count} idle connections: a client has its {code} after {seconds:.2f} s")
             assert code == 250
