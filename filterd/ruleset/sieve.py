@@ -25,8 +25,10 @@ class Sieve:
     def __init__(self, forms: Sequence[Linear], lines: bool) -> None:
         self._folds = any(_IGNORES_CASE.search(form.pattern) for form in forms)
         needs = [[self._as_sought(texts) for texts in literals(form.pattern)] for form in forms]
-        known = {text: number for number, text in enumerate(sorted({*chain(*chain(*needs))}))}
-        self._literals = ahocorasick_rs.BytesAhoCorasick(list(known)) if known else None
+        known = {text: number for number, text in enumerate(sorted({*chain(*chain(*needs))}, key=_as_run))}
+        self._runs = [(text, number) for text, number in known.items() if _as_run(text)[0]]
+        others = list(known)[: len(known) - len(self._runs)]
+        self._literals = ahocorasick_rs.BytesAhoCorasick(others) if others else None
         self._others = [[frozenset(known[text] for text in texts) for texts in one[1:]] for one in needs]
         self._holders: list[list[int]] = [[] for _ in known]  # by literal: the forms that it is the rarest of
         for place, one in enumerate(needs):
@@ -49,15 +51,22 @@ class Sieve:
 
     def _tried(self, text: str, whole: bytes) -> Iterable[int]:
         """The forms whose literals are there."""
-        if self._literals is None:
+        if not self._holders:
             return ()
         if not self._folds:
             sought = whole
         else:
             sought = whole.lower() if text.isascii() else text.casefold().encode("utf-8", "replace")
-        there = {match[0] for match in self._literals.find_matches_as_indexes(sought, overlapping=True)}
+        there = {number for run, number in self._runs if run in sought}
+        if self._literals is not None:
+            there.update(match[0] for match in self._literals.find_matches_as_indexes(sought, overlapping=True))
         named = {place for literal in there for place in self._holders[literal]}
         return (place for place in named if not any(map(there.isdisjoint, self._others[place])))
+
+
+def _as_run(text: bytes) -> tuple[bool, bytes]:
+    """Whether it is one byte over and over, which a hostile text may hold at every place; and itself, to sort by."""
+    return len(set(text)) == 1, text
 
 
 Batch = tuple[Together, Sequence[int]]

@@ -195,6 +195,17 @@ def test_many_patterns_are_all_found() -> None:
     assert patterns.hits(OneText(text.replace(words[chosen[0]].upper(), ""))) == set(chosen[1:])
 
 
+def test_runs_of_one_character_are_literals_as_well() -> None:
+    patterns = Patterns()
+    for text in ("!!!", r"a!!!!", "(?i)xxx", "money"):
+        patterns.add(FIELD, text)
+    patterns.ready()
+    long = " " * 3_000
+    assert patterns.hits(OneText(f"wow!!!{long}")) == {0}
+    assert patterns.hits(OneText(f"a!!!! XxX{long}")) == {0, 1, 2}
+    assert patterns.hits(OneText(f"money{long}!!")) == {3}
+
+
 def test_only_the_alternatives_that_are_there_are_tried() -> None:
     patterns = Patterns()
     pattern = patterns.add(FIELD, "(?i)one thing|another thing|a third")
