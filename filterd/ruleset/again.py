@@ -26,7 +26,7 @@ class Reach(enum.IntEnum):
 
 
 _ENVELOPE = {"mail_from", "rcpt", "client", "direction", "listener", "user", "tls", "protocol", "parameters", "time"}
-_ANSWERS = {"spf", "dkim", "dmarc", "arc", "iprev", "vouched", "listing", "program", "probability"}
+_ANSWERS = {"spf", "dkim", "dmarc", "arc", "iprev", "vouched", "listing", "remembered", "program", "probability"}
 _ADDRESSES = {"author", "from", "sender", "reply_to", "to", "cc"}
 _HEADERS = {"header", "raw", "headers", "header_names", "subject", "message_id", "date", "received"}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from filterd.authentication import AuthResult
+from filterd.facts import Seen
 from filterd.mail.domains import registrable
 from filterd.ruleset.fields import Element, Field, Kind, element
 from filterd.ruleset.view import View
@@ -35,6 +37,35 @@ def _extension(name: str) -> str | None:
 
 def _top(host: str) -> str | None:
     return host.rstrip(".").rpartition(".")[2] or None
+
+
+_REMEMBERED = {"d": "domain", "a": "address", "w": "written", "n": "network"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """Something of the sender that the memory knows."""
+
+    what: str
+    whom: str
+    seen: Seen
+    now: float  # seconds since 1970
+
+    def since(self) -> float:
+        return max(0.0, self.now - self.seen.first)
+
+
+def _remembered(view: View) -> Sequence[_Remembered]:
+    """What is remembered of the client's network, and of the author where his domain vouches for the mail."""
+    now = view.envelope.received_at.timestamp()
+    vouched = {registrable(domain) for domain in view.auth.domains}
+    found = []
+    for key, seen in (view.facts.senders or {}).items():
+        kind, _, whom = key.partition(":")
+        what = _REMEMBERED.get(kind)
+        if what == "network" or (what and registrable(whom.rpartition("@")[2]) in vouched):
+            found.append(_Remembered(what, whom, seen, now))
+    return found
 
 
 _mailbox = (
@@ -307,5 +338,23 @@ ELEMENTS: tuple[Element, ...] = (
         Field("item", Kind.STRING, "What was asked about.", "{regex: '^192\\.'}", lambda one: one.item),
         Field("codes", Kind.STRING, "The answer's addresses.", "127.0.0.2", lambda one: one.codes),
         Field("text", Kind.STRING, "The list's own text.", "{contains: snowshoe}", lambda one: one.text or None),
+    ),
+    element(
+        "remembered",
+        "What is remembered of the author, whose domain must vouch for the mail, or of the client's network.",
+        _remembered,
+        Field(
+            "what",
+            Kind.STRING,
+            "domain and address are the author's, written is an address that our users wrote to, network the client's.",
+            "domain",
+            lambda one: one.what,
+            choices=tuple(_REMEMBERED.values()),
+        ),
+        Field("whom", Kind.STRING, "The domain, address or network.", "example.com", lambda one: one.whom),
+        Field("seen", Kind.NUMBER, "How many mails it was seen with.", "{above: 20}", lambda one: one.seen.seen),
+        Field("good", Kind.NUMBER, "How much of it was wanted; it fades.", "{above: 5}", lambda one: one.seen.good),
+        Field("bad", Kind.NUMBER, "How much of it was not; it fades.", "{above: 2}", lambda one: one.seen.bad),
+        Field("since", Kind.DURATION, "How long ago it was first seen.", "{below: 1d}", _Remembered.since),
     ),
 )

@@ -58,6 +58,11 @@ GIVEN = {
     "facts": {
         "listings": [{"list": "zen", "item": "192.0.2.9", "codes": ["127.0.0.2"], "text": "bad"}],
         "programs": {"yara": "hit"},
+        "senders": {
+            "d:example.net": {"first": 1762900000.0, "last": 1762980000.0, "seen": 30, "good": 6.5},
+            "a:jo@example.com": {"first": 1.0, "last": 2.0, "seen": 900},
+            "n:192.0.2.0/24": {"first": 1762980000.0, "last": 1762980000.0, "seen": 3, "bad": 2.5},
+        },
     },
     "probability": 0.75,
 }
@@ -160,6 +165,10 @@ arc: pass
 iprev: fail
 vouched.domain: example.net
 listing: {list: zen, codes: 127.0.0.2}
+remembered: {what: domain, whom: example.net, seen: {above: 20}, good: {above: 5}, since: {above: 12h}}
+remembered: {what: network, bad: {above: 2}, since: {below: 4h}}
+not: {remembered.what: address}
+remembered.seen: {count: 2}
 program.yara: {contains: hit}
 time.hour: {at_least: 23}
 time.weekday: 3
