@@ -170,7 +170,7 @@ def test_many_large_messages_at_once_stay_within_memory(tmp_path: Path, capsys: 
         watching.cancel()
         peak = max(peaks)
         codes = Counter(code for code, _ in found)
-        bound = before + 3 * in_flight + 100 * MB
+        bound = before + 3 * in_flight + 150 * MB  # for what is only made with the first mail
         say(
             capsys,
             f"{count} messages of {size // MB} MB at once: {dict(codes)}; memory {before // MB} MB before, at most "
