@@ -8,7 +8,7 @@ half-loaded set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from filterd.authentication import Authentication
 from filterd.decision import Action
@@ -129,7 +129,7 @@ class Ruleset:
     def _look(self, view: View) -> list[Finding]:
         findings: list[Finding] = []
         view.seen.update(self.loaded.patterns.hits(view))
-        view.seen.update(name for name, sees in self._signs if sees(view))
+        view.seen.update(name for name, sees in self._signs if _is_seen(sees, view))
         for index in self._candidates(view.seen):
             rule = self.rules[index]
             if view.lets(rule.guards):
@@ -208,6 +208,14 @@ class Ruleset:
                     word = "does not hit, but should" if case.hits else "hits, but should not"
                     broken.append(Problem(case.place.file, case.place.line, f"{rule.name} {word}"))
         return count, broken
+
+
+def _is_seen(sees: Callable[[View], bool], view: View) -> bool:
+    """What cannot be told counts as seen: then the rule is asked, and its failure is its own."""
+    try:
+        return sees(view)
+    except Exception:  # noqa: BLE001
+        return True
 
 
 def _note(rule: Rule, evidence: str, view: View, findings: list[Finding]) -> None:

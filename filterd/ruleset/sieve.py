@@ -34,7 +34,7 @@ class Sieve:
         for place, one in enumerate(needs):
             for text in one[0] if one else ():
                 self._holders[known[text]].append(place)
-        self._alone = [Together([form], lines) for form in forms]
+        self._alone = {place: Together([forms[place]], lines) for place, one in enumerate(needs) if one}
         self._bare = _batches(forms, [place for place, one in enumerate(needs) if not one], lines)
         self._whole = _batches(forms, range(len(forms)), lines) if len(forms) <= Together.MOST else []
 

@@ -56,6 +56,17 @@ def test_a_backtracking_pattern_runs_only_after_its_literals(load, find) -> None
     assert find(ruleset, "Subject: x\n\nA free lunch.\n") == []
 
 
+def test_a_sign_that_fails_leaves_its_rule_to_be_asked(load, find) -> None:
+    ruleset = load(rule("{spf: none}") + rule("{subject: x}", name="GOOD"))
+
+    def broken(view: object) -> bool:
+        raise RuntimeError("no")
+
+    assert ruleset._signs
+    ruleset._signs = tuple((name, broken) for name, _ in ruleset._signs)
+    assert {one.name for one in find(ruleset, "Subject: x\n\nHello.\n")} == {"SITE", "GOOD"}
+
+
 def test_a_rule_that_fails_is_a_finding(load, find, monkeypatch) -> None:
     ruleset = load(rule("{size: {above: 1}}") + rule("{subject: x}", name="GOOD"))
 
