@@ -52,6 +52,13 @@ def answer(request: bytes, *, shut: bool = True, **how: object) -> bytes:
         (b"POST /checkv2 HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
         (b"POST /checkv2 HTTP/1.0\r\nContent-Length: 50\r\n\r\nshort", b"400"),
         (b"POST /checkv2 HTTP/1.0\r\nContent-Length: 0\r\n\r\n", b"400"),
+        (b"GET http://localhost:11334/good?x=1 HTTP/1.1\r\n" + HOST + b"\r\n", b"200"),  # RFC 9112 section 3.2.2
+        # RFC 9112 section 6.3: two lengths may be an attempt at smuggling
+        (
+            b"POST /checkv2 HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\nhello\r\n0\r\n\r\n",
+            b"400",
+        ),
     ],
 )
 def test_answers(request_: bytes, status: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from typing import Any
 
 import pytest
@@ -52,6 +53,22 @@ def test_who_it_is_delivered_to_is_a_recipient() -> None:
     post("/checkv2", MAIL, "Deliver-To: d@example.org", "Hostname: unknown", filter=filter)
     assert [one.address for one in filter.seen[0][0].recipients] == ["d@example.org"]
     assert filter.seen[0][0].client == Origin()
+
+
+@pytest.mark.parametrize(
+    ("said", "recipients"),
+    [
+        ("b@example.org,c@example.org", ["b@example.org", "c@example.org"]),
+        ("<b@example.org> , <c@example.org>,", ["b@example.org", "c@example.org"]),
+        ('"b, or \\"c"@example.org, d@example.org', ['"b, or \\"c"@example.org', "d@example.org"]),
+        ('"b@example.org, c@example.org', ['"b@example.org, c@example.org']),
+    ],
+)
+def test_one_header_may_name_several_recipients(said: str, recipients: list[str]) -> None:
+    """As rspamd's protocol.c reads it; two of them taken for one would be nobody, with nobody's policy."""
+    filter = Verdicts()
+    post("/checkv2", MAIL, f"Rcpt: {said}", filter=filter)
+    assert [one.address for one in filter.seen[0][0].recipients] == recipients
 
 
 def test_reply_fields() -> None:
@@ -127,6 +144,12 @@ def test_the_old_form(path: str) -> None:
     assert reply["default"]["is_spam"] is False
     assert reply["default"]["SYMBOL"]["score"] == 0.4
     assert "symbols" not in reply
+
+
+def test_zstd_that_is_cut_off_is_not_judged_as_if_it_were_whole() -> None:
+    packed = zstandard.compress(MAIL + random.Random(1).randbytes(400_000))
+    for broken in (packed[: len(packed) // 2], packed[:-1], packed + b"more", packed + packed):
+        assert post("/checkv2", broken, "Compression: zstd")[0] == 400
 
 
 def test_zstd() -> None:

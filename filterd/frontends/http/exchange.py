@@ -8,6 +8,7 @@ Gone. A failing answerer is a 500 that says nothing about why.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -23,6 +24,8 @@ log = structlog.get_logger("filterd.http")
 
 KEEP_ALIVE = 60.0
 _AGREED = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+
+_ABSOLUTE = re.compile(r"\Ahttps?://[^/?]*", re.IGNORECASE)  # RFC 9112 section 3.2.2
 
 Answerer = Callable[[bytes], Awaitable[Answer]]
 Admit = Callable[[Head], Answerer]
@@ -77,8 +80,10 @@ class Exchange:
         try:
             head = _head(request)
             answerer = self._admit(head)
-            length = head.first("content-length")
-            size = self._most if length is None and head.first("transfer-encoding") else int(length or 0)
+            length, chunked = head.first("content-length"), head.first("transfer-encoding")
+            if length and chunked:  # RFC 9112 section 6.3
+                raise Refused(HTTPStatus.BAD_REQUEST, "Content-Length and Transfer-Encoding in one request")
+            size = self._most if chunked else int(length or 0)
             if size > self._most:
                 raise TooLarge
             async with self._room.hold(size, self._wait):
@@ -123,7 +128,7 @@ class Exchange:
 
 
 def _head(request: h11.Request) -> Head:
-    path = request.target.decode("latin-1").partition("?")[0]
+    path = _ABSOLUTE.sub("", request.target.decode("latin-1")).partition("?")[0]
     return Head(
         request.method.decode("latin-1"),
         path,

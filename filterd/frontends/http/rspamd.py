@@ -5,6 +5,7 @@ https://docs.rspamd.com/developers/protocol; the replies hold what rspamd 3 send
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -19,13 +20,16 @@ from filterd.frontends.http.answer import Head, Refused
 from filterd.frontends.words import QuarantineAs, rspamd_action
 from filterd.printable import printable
 
+# Addresses between commas that are not quoted, as in rspamd's protocol.c; a quote that never ends holds all the rest.
+_LISTED = re.compile(rb'(?:"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[^,"])++')
 _ELSEWHERE = ("file", "path", "shm")  # rspamd reads messages from places that the client names; we do not
 
 
 def asked(head: Head) -> Asked:
     """What the request's headers say of the envelope."""
     sender = head.first("from")
-    recipients = tuple(filter(None, map(address_of, (*head.all("rcpt"), *_listed(head.first("recipients"))))))
+    listed = (one for name in ("rcpt", "recipients") for value in head.all(name) for one in _LISTED.findall(value))
+    recipients = tuple(filter(None, map(address_of, listed)))
     delivered_to = address_of(head.first("deliver-to"))
     tls = tuple(filter(None, (said(head.first("tls-version")), said(head.first("tls-cipher")))))
     name = said(head.first("hostname"))
@@ -172,16 +176,12 @@ def _host(url: str) -> str:
         return ""
 
 
-def _listed(value: bytes | None) -> Iterable[bytes]:
-    return value.split(b",") if value else ()
-
-
 def _unpacked(body: bytes, most: int) -> bytes:
+    """One whole frame: what was cut off on its way is not judged as if it were all."""
     try:
-        with zstandard.ZstdDecompressor(max_window_size=1 << 25).stream_reader(body) as reader:
-            data = reader.read(most + 1)
+        if zstandard.frame_content_size(body) > most:
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        unpacking = zstandard.ZstdDecompressor(max_window_size=1 << 25)
+        return unpacking.decompress(body, max_output_size=most, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"the body is not zstd: {error}") from error
-    if len(data) > most:
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    return data
+        raise Refused(HTTPStatus.BAD_REQUEST, f"no zstd frame of at most {most} bytes: {error}") from error
