@@ -32,10 +32,11 @@ def _steps(message: Message, peer: str | None, relays: Networks, origin: Origin)
         yield f"the peer {peer} is not in networks.relays, so it is the client; no Received line is believed"
         return
     if not relays:
-        yield "networks.relays is empty, so no Received line is believed; the client is whoever connects"
+        yield "networks.relays is empty, so no Received line is believed"
         return
-    who = peer or "the host that handed it over"
-    yield f"{who} is one of networks.relays, so the Received line it wrote is believed"
+    who = f"{peer} is" if peer else "the host that handed it over is taken for"
+    known = "networks.relays" if peer else "networks.relays (--peer names it)"
+    yield f"{who} one of {known}, so the Received line it wrote is believed"
     for hop, line in enumerate(message.received):
         shown = line.from_address or "an address that cannot be read"
         where = f"line {hop + 1}: {line.by_host or 'somebody'} had it from {shown}"

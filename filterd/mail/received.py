@@ -118,9 +118,10 @@ def _client(word: str, comments: list[str]) -> tuple[str, str, str]:
 def _last_address(text: str) -> str:
     for match in reversed(list(_ADDRESS.finditer(text))):
         try:
-            return str(ip_address(match[1] or match[2]))
+            address = ip_address(match[1] or match[2])
         except ValueError:
             continue
+        return str(getattr(address, "ipv4_mapped", None) or address)
     return ""
 
 
@@ -151,6 +152,12 @@ def follow(envelope: Envelope, message: Message, relays: Networks) -> tuple[Orig
                 line.from_address, line.from_name or None, line.from_helo or None, Source.RECEIVED, hop
             ), hop + 1
     return Origin(source=Source.UNKNOWN), hop + 1
+
+
+def certain_address(envelope: Envelope, relays: Networks) -> str | None:
+    """The address that the origin has whatever the Received lines will say; None where that is not certain."""
+    address = envelope.client.address
+    return None if relays.hold(address) else address
 
 
 def relays_end(message: Message, lines: int) -> int:

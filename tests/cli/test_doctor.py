@@ -118,7 +118,8 @@ def test_client_addresses(clients: list[str], level: Level, says: str) -> None:
     ("relays", "peer", "client", "says"),
     [
         (("10.0.0.0/8",), "10.0.0.1", "203.0.113.5", "that is the client"),
-        (("10.0.0.0/8",), None, "203.0.113.5", "one of networks.relays"),
+        (("10.0.0.0/8",), "10.0.0.1", "203.0.113.5", "10.0.0.1 is one of networks.relays"),
+        (("10.0.0.0/8",), None, "203.0.113.5", "is taken for one of networks.relays (--peer names it)"),
         (("10.0.0.0/8",), "198.51.100.9", "198.51.100.9", "no Received line is believed"),
         ((), None, None, "networks.relays is empty"),
         (("10.0.0.0/8", "203.0.113.0/24", "198.51.100.0/24"), "10.0.0.1", None, "the client is not known"),

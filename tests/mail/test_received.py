@@ -25,6 +25,10 @@ DATE = "; Tue, 3 Mar 2026 10:00:00 +0100"
             "(No client certificate requested) by mx.example.net (Postfix) with ESMTPSA id 4",
             "h.example", "", "2001:db8::1", "mx.example.net", "ESMTPSA",
         ),
+        (  # an IPv4 client at a socket for both is an IPv4 client
+            "from h.example (mail.example.org [::ffff:192.0.2.1]) by mx.example.net with ESMTP id 4",
+            "h.example", "mail.example.org", "192.0.2.1", "mx.example.net", "ESMTP",
+        ),
         ("by mx.example.net (Postfix, from userid 1000) id 4", "", "", "", "mx.example.net", ""),
         (  # Exim
             "from [192.0.2.1] (helo=h.example) by mx.example.net with esmtp (Exim 4.96) (envelope-from <a@b.c>) id 1-2",
