@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from filterd.ruleset.fields import Element, Field, Kind
-from filterd.ruleset.guards import ALWAYS, NEVER, Guards, either, every, of_forms, presence
+from filterd.ruleset.guards import ALWAYS, NEVER, UNSURE, Guards, Sure, either, every, of_forms, presence
 from filterd.ruleset.operators import COMPARISONS, OPERATORS, Context, Matcher, bounds
 from filterd.ruleset.place import Place, shown, unknown
 from filterd.ruleset.view import View
@@ -25,6 +25,7 @@ FIELD_TESTS = ("not", "any", "exists", "count")  # beside the operators
 class Condition:
     holds: Callable[[View], str | None]
     guards: Guards = ALWAYS
+    sure: Sure = UNSURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Test:
 
     check: Callable[[Sequence[Any], View], str | None]
     guards: Guards = ALWAYS
+    sure: Sure = UNSURE
 
 
 _NO_CONDITION = Condition(lambda view: None, NEVER)
@@ -54,7 +56,7 @@ def _entry(name: str, place: Place, context: Context) -> Condition:
         case "any":
             return any_of(_several(place, context))
         case "not":
-            return not_(condition(place, context))
+            return not_(condition(place, context), context)
         case "some":
             return _some(place, context)
         case "found":
@@ -117,12 +119,12 @@ def any_of(conditions: Sequence[Condition]) -> Condition:
     def holds(view: View) -> str | None:
         return next((said for ask in asked if (said := ask(view)) is not None), None)
 
-    return Condition(holds, either(one.guards for one in conditions))
+    return Condition(holds, either(one.guards for one in conditions), UNSURE.union(*(one.sure for one in conditions)))
 
 
-def not_(inner: Condition) -> Condition:
+def not_(inner: Condition, context: Context) -> Condition:
     ask = inner.holds
-    return Condition(lambda view: "" if ask(view) is None else None)
+    return Condition(lambda view: "" if ask(view) is None else None, context.signs.unless(inner.sure))
 
 
 def _some(place: Place, context: Context) -> Condition:
@@ -159,9 +161,11 @@ def _found(place: Place, context: Context) -> Condition:
 
 def _field(field: Field, test: Test) -> Condition:
     check, needed = test.check, of_forms(test.guards)
-    if not needed:
-        return Condition(lambda view: check(view.values(field), view), test.guards)
-    return Condition(lambda view: check(view.values(field), view) if view.lets(needed) else None, test.guards)
+
+    def holds(view: View) -> str | None:
+        return check(view.values(field), view) if view.lets(needed) else None
+
+    return Condition(holds, test.guards, test.sure)
 
 
 def _element(thing: Element, place: Place, context: Context) -> Condition:
@@ -255,7 +259,7 @@ def _operators(place: Place, field: Field, context: Context) -> Test:
 
 def _operator(name: str, place: Place, field: Field, context: Context) -> Matcher | None:
     if name == "not":
-        return _none(field_test(place, field, context))
+        return _none(field_test(place, field, context), field, context)
     if name == "any":
         return _either([field_test(one, field, context) for one in place.each()])
     one = OPERATORS[name]
@@ -266,15 +270,17 @@ def _operator(name: str, place: Place, field: Field, context: Context) -> Matche
     return one.build(place, field, context)
 
 
-def _none(test: Test) -> Matcher:
-    return Matcher(lambda value, view: "" if test.check((value,), view) is None else None)
+def _none(test: Test, field: Field, context: Context) -> Matcher:
+    """A value that fails the test: where one passes for sure, there must be another."""
+    guards = context.signs.unless(test.sure, f" alone in {field.name}", lambda view: len(view.values(field)) > 1)
+    return Matcher(lambda value, view: "" if test.check((value,), view) is None else None, guards)
 
 
 def _either(tests: Sequence[Test]) -> Matcher:
     def passes(value: Any, view: View) -> str | None:
         return next((said for test in tests if (said := test.check((value,), view)) is not None), None)
 
-    return Matcher(passes, either(test.guards for test in tests))
+    return Matcher(passes, either(test.guards for test in tests), sure=UNSURE.union(*(test.sure for test in tests)))
 
 
 def _exists(field: Field, entries: dict[str, Place], place: Place, context: Context) -> Test:
@@ -309,6 +315,7 @@ def _some_value(field: Field, matcher: Matcher, how_many: Place | None, context:
         return Test(
             lambda values, view: next((said for one in values if (said := passes(one, view)) is not None), None),
             guards,
+            matcher.sure,
         )
     fits = _bounds(how_many)
     count = matcher.count or (lambda value, view: int(passes(value, view) is not None))

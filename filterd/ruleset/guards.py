@@ -3,7 +3,8 @@
 A clue is the number of a pattern's form, seen when it may match somewhere; or a sign, a name for something that is
 cheap to see, such as that there are links or that SPF said fail; or the name of something found. A guard is a set of
 clues of which one at least must be seen. A condition has any number of guards and holds only where each of them lets
-it; with none it must always be asked, and with an empty one it never holds.
+it; with none it must always be asked, and with an empty one it never holds. Some clues are sure: where one is seen the
+condition does hold, and so its opposite need not be asked.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 Clue = int | str
 Guard = frozenset[Clue]
 Guards = tuple[Guard, ...]
+Sure = frozenset[Clue]
 
 ALWAYS: Guards = ()
 NEVER: Guards = (frozenset(),)
+UNSURE: Sure = frozenset()
 
 
 class Signs:
@@ -32,6 +35,13 @@ class Signs:
         """The guards of what holds only where that is seen; the same name is the same sign."""
         self._sees.setdefault(name, sees)
         return (frozenset({name}),)
+
+    def unless(self, sure: Sure, else_where: str = "", lets: Callable[[View], bool] = lambda view: False) -> Guards:
+        """The guards of the opposite of what holds where one of `sure` is seen; it is also asked where `lets` says."""
+        if not sure:
+            return ALWAYS
+        name = f"none of {sorted(map(str, sure))}{else_where}"
+        return self.guard(name, lambda view: sure.isdisjoint(view.seen) or lets(view))
 
     def among(self, guards: Iterable[Guards]) -> tuple[tuple[str, Callable[[View], bool]], ...]:
         """Those that stand in these guards."""

@@ -17,7 +17,7 @@ from filterd.ruleset.relax import TOKEN
 
 LEAST = 3  # bytes: a shorter literal stands in nearly every text
 _MOST = 256  # literals of one pattern
-_EXACT = 32  # texts that a piece is written out as
+_EXACT = 128  # texts that a piece is written out as
 _LONGEST = 48  # characters of such a text
 _CLASS_CHARS = 12  # a class of more is any character
 _RARITY = 0.06  # how much rarer each further character makes a literal
@@ -47,6 +47,7 @@ class _Piece:
 
 
 _NOTHING = _Piece(exact=_EMPTY)
+_DIGIT = _Piece(exact=frozenset("0123456789"))
 _ANYTHING = _Piece()
 
 
@@ -146,7 +147,9 @@ def _one_of(match: re.Match[str]) -> _Piece:
 def _escape(char: str) -> _Piece:
     if char in _PLACES:
         return _NOTHING
-    if char in "dDsSwWC":
+    if char == "d":
+        return _DIGIT
+    if char in "DsSwWC":
         return _ANYTHING
     if char in _CONTROLS:
         return _text(_CONTROLS[char])
@@ -165,10 +168,13 @@ def _either(choices: list[_Piece]) -> _Piece:
     exact: Texts = frozenset().union(*(one.exact or () for one in choices))
     if all(one.exact is not None for one in choices) and len(exact) <= _MOST:
         return _Piece(exact)
-    if not all(one.needed for one in choices):
+    ranked = [sorted(one.needed, key=_frequency) for one in choices]
+    if not all(ranked):
         return _ANYTHING
-    together: Texts = frozenset().union(*(min(one.needed, key=_frequency) for one in choices))
-    return _Piece(needs=frozenset({together} if len(together) <= _MOST else ()))
+    unions: list[Texts] = []
+    for turn in range(max(map(len, ranked))):  # the rarest need of each choice, then the next of each
+        unions.append(frozenset().union(*(needs[min(turn, len(needs) - 1)] for needs in ranked)))
+    return _Piece(needs=frozenset(texts for texts in unions if len(texts) <= _MOST))
 
 
 def _joined(pieces: Iterable[_Piece]) -> _Piece:

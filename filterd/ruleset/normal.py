@@ -49,6 +49,8 @@ def _plain() -> Iterator[tuple[int, str | None]]:
 
 
 _PLAIN: dict[int, str | None] = dict(_plain())
+_ODD = frozenset(map(chr, _PLAIN))
+_FEW = 16  # kinds of odd characters up to which a text is searched for each instead of being read letter by letter
 
 
 def normal(view: View) -> str | None:
@@ -60,4 +62,11 @@ def normal(view: View) -> str | None:
 
 
 def _readable(text: str) -> str:
-    return text if text.isascii() else text.translate(_PLAIN)
+    if text.isascii():
+        return text
+    odd = _ODD & set(text)
+    if len(odd) > _FEW:
+        return text.translate(_PLAIN)
+    for char in odd:
+        text = text.replace(char, _PLAIN[ord(char)] or "")
+    return text

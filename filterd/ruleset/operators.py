@@ -2,7 +2,7 @@
 
 Each operator is built once, when rules are loaded, from its place in the YAML, into a `Matcher`: a plain
 function from a value to the evidence that it passes, or None. Its guards name what must be seen in the mail for any
-value to pass, so that it is not even asked about most mail.
+value to pass, so that it is not even asked about most mail; where a clue that is sure is seen, some value passes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from filterd.ruleset.fields import Catalogue, Field, Kind
-from filterd.ruleset.guards import ALWAYS, Guards, Signs, every
+from filterd.ruleset.guards import ALWAYS, UNSURE, Guard, Guards, Signs, Sure, every
 from filterd.ruleset.linear import PatternError, escape
 from filterd.ruleset.lists import WordList, membership
 from filterd.ruleset.patterns import Pattern, Patterns, excerpt, glob_form
@@ -29,6 +29,7 @@ class Matcher:
     passes: Callable[[Any, View], str | None]
     guards: Guards = ALWAYS
     count: Callable[[Any, View], int] | None = None
+    sure: Sure = UNSURE
 
 
 @dataclass(slots=True)
@@ -147,7 +148,8 @@ def _matching(patterns: Iterable[Pattern | None]) -> Matcher | None:
     def count(value: str, view: View) -> int:
         return sum(pattern.count(value, view) for pattern in usable)
 
-    return Matcher(passes, (frozenset().union(*(pattern.guard for pattern in usable)),), count)
+    guard: Guard = frozenset().union(*(pattern.guard for pattern in usable))
+    return Matcher(passes, (guard,), count, frozenset().union(*(pattern.sure for pattern in usable)))
 
 
 def _regex(place: Place, of: Field, context: Context) -> Matcher | None:
@@ -254,7 +256,10 @@ def _same_as(place: Place, of: Field, context: Context) -> Matcher | None:
         folded = value.casefold()
         return excerpt(value) if any(folded == one.casefold() for one in view.values(other)) else None
 
-    return Matcher(passes)
+    def seen(view: View) -> bool:
+        return any(passes(value, view) is not None for value in view.values(of))
+
+    return Matcher(passes, context.signs.guard(f"{of.name} is {other.name}", seen))
 
 
 def _holds(place: Place, of: Field, context: Context) -> Matcher | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import regex
 
 from filterd.ruleset.fields import Field, Kind
-from filterd.ruleset.guards import Guard
+from filterd.ruleset.guards import Guard, Sure
 from filterd.ruleset.linear import Linear, PatternError, compile_linear, escape
 from filterd.ruleset.literals import LEAST, literals
 from filterd.ruleset.relax import alternatives, loosen, relax
@@ -56,6 +56,12 @@ class Pattern:
     @property
     def guard(self) -> Guard:
         return frozenset(form.number for form in self.forms)
+
+    @property
+    def sure(self) -> Sure:
+        """The forms that, once seen, do match."""
+        exact = (form for form in self.forms if self.slow is None and form.loose.pattern == form.exact.pattern)
+        return frozenset(form.number for form in exact)
 
     def spans(self, value: str, view: View) -> Iterator[tuple[int, int]]:
         """Where it matches, at most MAX_MATCHES times. Out of time is no match; the view is told."""
