@@ -19,6 +19,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from itertools import takewhile
 
 from filterd.authentication import Authentication, AuthResult
 from filterd.mail.address import parse_addresses
@@ -49,6 +50,9 @@ class Entry:
     def covers(self, recipient: Recipient) -> bool:
         mine = self.recipient
         return not mine or mine == recipient.address.lower() or ("@" not in mine and mine == recipient.domain)
+
+    def holds_on(self, today: datetime.date) -> bool:
+        return self.until is None or today <= self.until
 
     @property
     def rank(self) -> tuple[int, int, bool]:
@@ -116,6 +120,12 @@ class AccessList:
                 self._networks.setdefault(entry.network, []).append(entry)
             else:
                 self._names.setdefault(entry.whom, []).append(entry)
+        self._allows: dict[str, list[Entry]] = {}  # by whom they are for, the highest rank first
+        for entry in self.entries:
+            if entry.allows:
+                self._allows.setdefault(entry.recipient, []).append(entry)
+        for some in self._allows.values():
+            some.sort(key=lambda one: one.rank, reverse=True)
         self._widths = {(network.version, network.prefixlen) for network in self._networks}
 
     def holding(self, record: Record) -> tuple[Entry, ...]:
@@ -130,7 +140,35 @@ class AccessList:
         held = [entry for name in _names(claimed) for entry in self._names.get(name, ()) if not entry.allows]
         held += [entry for name in _names(vouched) for entry in self._names.get(name, ()) if entry.allows]
         held += self._of_client(record.origin.address)
-        return tuple(entry for entry in held if entry.until is None or today <= entry.until)
+        return tuple(entry for entry in held if entry.holds_on(today))
+
+    def denying(self, known: Known) -> Iterator[Entry]:
+        """The `deny` entries that hold for what is known, whoever it is for and whatever the message will say."""
+        named = (entry for name in _names(forms(known.sender)) for entry in self._names.get(name, ()))
+        for entry in (*named, *self._of_client(known.address)):
+            if not entry.allows and known.is_for(entry):
+                yield entry
+
+    def may_allow(self, known: Known, over: Entry) -> bool:
+        """May an `allow` entry that outranks `over` hold once the message is there? Its author may be anybody."""
+        client = set(self._of_client(known.address))
+        for some in self._allowing(known.recipient):
+            for entry in takewhile(lambda one: one.rank > over.rank, some):
+                certain = entry.network is not None and known.address is not None
+                if known.may_be_for(entry) and (not certain or entry in client):
+                    return True
+        return False
+
+    def claims_allowed(self, known: Known) -> bool:
+        """Does an `allow` entry name the client, or the envelope sender that is claimed?"""
+        named = (entry for name in _names(forms(known.sender)) for entry in self._names.get(name, ()))
+        return any(entry.allows and known.may_be_for(entry) for entry in (*named, *self._of_client(known.address)))
+
+    def _allowing(self, recipient: Recipient | None) -> Iterable[Sequence[Entry]]:
+        """The `allow` entries that may be for this recipient, by whom they are for; for None all of them."""
+        if recipient is None:
+            return self._allows.values()
+        return (self._allows.get(whose, ()) for whose in (recipient.address.lower(), recipient.domain, ""))
 
     def _of_client(self, address: str | None) -> Iterator[Entry]:
         """The entries with a network that the address is in; IPv4-mapped IPv6 counts as IPv4."""
@@ -142,6 +180,36 @@ class AccessList:
         for version, width in self._widths:
             if version == ip.version:
                 yield from self._networks.get(ip_network((ip, width), strict=False), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a mail before its message."""
+
+    today: datetime.date  # UTC
+    sender: str = ""  # the envelope sender in lower case; "" is the null sender, or not known yet
+    address: str | None = None  # the client's; None: not known, or not before the Received lines
+    recipient: Recipient | None = None  # None: not known yet
+
+    def is_for(self, entry: Entry) -> bool:
+        """Does the entry hold for the recipient, whoever he will be?"""
+        covers = not entry.recipient if self.recipient is None else entry.covers(self.recipient)
+        return covers and entry.holds_on(self.today)
+
+    def may_be_for(self, entry: Entry) -> bool:
+        return (self.recipient is None or entry.covers(self.recipient)) and entry.holds_on(self.today)
+
+
+def early(lists: Sequence[AccessList], known: Known) -> Entry | None:
+    """The `deny` entry that decides whatever the message will turn out to be; None where that is not certain.
+
+    So nothing is refused early that would have passed later: where an `allow` entry that outranks it might still come
+    to hold, as for an author who is not known yet, the message is waited for.
+    """
+    denied = max((entry for one in lists for entry in one.denying(known)), key=lambda one: one.rank, default=None)
+    if denied is None or any(one.may_allow(known, denied) for one in lists):
+        return None
+    return denied
 
 
 def chosen(holding: Sequence[Entry], recipient: Recipient) -> Entry | None:

@@ -43,6 +43,8 @@ class Reason(enum.StrEnum):
     SPAM_SCORE = "spam-score"
     RULE = "rule"  # a rule forced the action
     POLICY = "policy"  # an allow or deny entry, or a policy's fixed action
+    LISTED = "listed"  # a block list names the client, and the site says that this refuses at RCPT
+    LIMIT = "limit"  # more mail than `rates` let one address, network, sender, user or recipient bring
     DMARC = "dmarc"  # the author domain's published policy, applied as the site says
     GREYLISTED = "greylisted"  # suspicious and from a stranger: a second try is asked for
     RELEASED = "released"  # carries our own single-use release mark

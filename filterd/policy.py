@@ -81,6 +81,21 @@ def _decide(
     policy = policies.covering(envelope, recipient)
     thresholds = policies.thresholds_of(policy)
     ruling = _ruling(verdict.under(policy.name if policy else ""), thresholds, policy, wish, entry)
+    return settle(ruling, envelope, recipient, policies, policy, enforce=enforce)
+
+
+def settle(
+    ruling: Ruling,
+    envelope: Envelope,
+    recipient: Recipient,
+    policies: Policies,
+    policy: PolicySettings | None,
+    *,
+    enforce: bool = True,
+) -> Decision:
+    """The decision that a ruling makes for a recipient whom this policy covers: bounded by who he is, and only
+    observed where nothing is enforced."""
+    thresholds = policies.thresholds_of(policy)
     ruling = _bounded(ruling, envelope, recipient)
     enforced = enforce and policies.enforce and (policy is None or policy.enforce is not False)
     action, text, would = ruling.action, ruling.text, None
@@ -109,7 +124,7 @@ def _ruling(
         action, rule, reply = verdict.forced
         return Ruling(Action(action), Reason.RULE, f"The rule {rule} asks for it.", reply or None)
     if entry is not None:
-        return _listed(entry)
+        return listed(entry)
     if policy is not None and policy.action is not None:
         return Ruling(Action(policy.action), Reason.POLICY, f"The policy {policy.name} says so, whatever the score.")
     ruling = _scored(verdict.points, thresholds)
@@ -137,7 +152,8 @@ def _prevails(wished: Action, action: Action) -> bool:
     return action.delivers if wished is Action.DEFER else wished.strictness > action.strictness
 
 
-def _listed(entry: Entry) -> Ruling:
+def listed(entry: Entry) -> Ruling:
+    """What an entry of the access list asks for."""
     comment = f" ({entry.comment})" if entry.comment else ""
     text = f"The access list says `{entry.text}`{comment}."
     if entry.allows:

@@ -11,7 +11,7 @@ from filterd.authentication import UNAUTHENTICATED, Authentication
 from filterd.decision import Decision, Thresholds, summary
 from filterd.facts import NOTHING, Facts
 from filterd.findings import Finding, total
-from filterd.mail.envelope import Envelope, Origin
+from filterd.mail.envelope import Envelope, Moment, Origin
 from filterd.value import Value, replace
 
 VERSION = 1
@@ -141,3 +141,4 @@ class Record(Value, kw_only=True):
     def thresholds_of(self, decision: Decision | None) -> Thresholds:
         """The thresholds that this decision was made by."""
         return (decision.thresholds if decision else None) or self.thresholds
+    moment: Moment = Moment.DATA  # when it was decided; earlier than DATA there was no message to look at

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from filterd.config.load import Loaded
 from filterd.config.model import Config
+from filterd.engine.early import Blocks, block_nobody
 from filterd.engine.engine import Ask, Generation, Judges, ask_nobody
 from filterd.engine.inline import InlinePool
 from filterd.engine.loading import load_judge
@@ -40,11 +41,11 @@ def setup_of(config: Config) -> Setup:
     )
 
 
-async def pooled(loaded: Loaded, ask: Ask, workers: int | None = None) -> Generation:
+async def pooled(loaded: Loaded, ask: Ask, blocks: Blocks = block_nobody, workers: int | None = None) -> Generation:
     """A generation with its own worker processes, all of them ready."""
     pool = Pool(setup_of(loaded.config), workers or loaded.config.workers or default_size())
     await pool.start()
-    return _generation(loaded, pool, ask)
+    return replace(_generation(loaded, pool, ask), blocks=blocks)
 
 
 def redecided(generation: Generation, loaded: Loaded) -> Generation:
@@ -74,4 +75,5 @@ def _generation(loaded: Loaded, judges: Judges, ask: Ask) -> Generation:
         settings=config.engine,
         rates=Rates(config.rates),
         wishes=Wishes(dmarc=config.dmarc, greylist=config.greylist),
+        relays=config.networks.known_relays,
     )

@@ -28,6 +28,10 @@ class Metrics(Collector):
             "filterd_messages", "Messages, by what was decided.", ("listener", "action", "reason"),
             registry=self.registry,
         )  # fmt: skip
+        self.refusals = Counter(
+            "filterd_early_refusals", "What was refused before its message, by when and why.",
+            ("listener", "moment", "action", "reason"), registry=self.registry,
+        )  # fmt: skip
         self.recipients = Counter(
             "filterd_recipients",
             "Recipients, by what became of their copy.",
@@ -64,6 +68,12 @@ class Metrics(Collector):
         for stage, milliseconds in record.milliseconds.items():
             self.seconds.labels(stage).observe(milliseconds / 1000)
         self.size.observe(record.outline.size)
+
+    def early(self, record: Record) -> None:
+        """Count something that was refused before its message."""
+        decision = record.decisions[0]
+        words = (record.moment.value, decision.action.value, decision.reason.value)
+        self.refusals.labels(record.envelope.listener, *words).inc()
 
     def collect(self) -> Iterator[Metric]:
         """The state of the service now."""

@@ -67,6 +67,9 @@ class _KeepsNothing:
     async def return_mark(self, mark_id: str) -> None:
         return None
 
+    async def released(self, sender: str, recipient: str, since: datetime.datetime) -> bool:
+        return False
+
 
 async def scan(
     items: Iterable[Item], loaded: Loaded, said: Said, *, offline: bool = False, jobs: int = 1

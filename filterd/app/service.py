@@ -115,8 +115,8 @@ class Service:
         stack.callback(self.store.close)
         self._world = World(config, store=self.store)
         stack.push_async_callback(self._close_world)
-        generation = await pooled(self.loaded, self._world.ask)
-        self.engine = Engine(generation, self.store, self._recorded, mark_key=secret)
+        generation = await pooled(self.loaded, self._world.ask, self._world.blocks)
+        self.engine = Engine(generation, self.store, self._recorded, mark_key=secret, early=self.metrics.early)
         stack.push_async_callback(self._close_workers)
         self.engine.bypass = self._bypass.said() is not None
         self._following = Following(self.store, self.engine)
@@ -205,7 +205,7 @@ class Service:
             return
         rules = any(Path(name).is_relative_to(folder) for name in changed for folder in loaded.config.rules.paths)
         generation = self.engine.generation
-        renewed = await pooled(loaded, generation.ask) if rules else redecided(generation, loaded)
+        renewed = await pooled(loaded, generation.ask, generation.blocks) if rules else redecided(generation, loaded)
         self.loaded = loaded
         await self.engine.swap(renewed)
         tls = loaded.config.tls
@@ -220,7 +220,7 @@ class Service:
             if getattr(old, name) != getattr(loaded.config, name):
                 raise ValueError(f"{name} cannot change while the service runs; restart it")
         world = World(loaded.config, self._world, self.store)
-        generation = await pooled(loaded, world.ask)
+        generation = await pooled(loaded, world.ask, world.blocks)
         before = self.loaded
         try:
             self._hops.take(loaded.config)

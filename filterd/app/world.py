@@ -11,6 +11,7 @@ from typing import Any
 
 from filterd.app.memory import Memory
 from filterd.config.model import Config
+from filterd.early import Block
 from filterd.engine.loading import shipped_list
 from filterd.facts import Facts, Questions
 from filterd.net import Dns
@@ -46,6 +47,12 @@ class World:
     async def ask(self, questions: Questions, seconds: float) -> Facts:
         """All that the world says about one mail."""
         return await gather(questions, self.dns, seconds, lists=self.lists, memory=self.memory, programs=self._programs)
+
+    async def blocks(self, address: str, seconds: float) -> Block | None:
+        """The block list that refuses this client at RCPT."""
+        until = asyncio.get_running_loop().time() + seconds
+        listing = await self.lists.refusing(address, self.dns.budget(until))
+        return Block(listing.symbol.name, listing.zone) if listing is not None else None
 
     def note(self, record: Record) -> None:
         """Remember one mail that was decided on."""

@@ -76,6 +76,11 @@ class ListSettings(Settings):
         ("127.255.255.0/24", "127.0.0.1"),
         description="Answers that mean: you may not ask. They switch the list off and never score.",
     )
+    at_rcpt: bool = Field(
+        False,
+        description="A client that it lists, with a weight above 0, is refused at RCPT, whatever else its mail is. See "
+        "docs/lists.md.",
+    )
     hash: Hash = Field(Hash.SHA1, description="Of mail addresses, for lists of hashes. Files are always sha256.")
     encoding: Encoding = Field(Encoding.HEX, description="How a hash is written in the question.")
     listed: str | None = Field(
@@ -115,6 +120,8 @@ class ListSettings(Settings):
     def _one_kind(self) -> ListSettings:
         if len({one.hashed for one in self.asks}) > 1:
             raise ValueError("a list of hashes cannot also be asked about addresses and domains; make two of it")
+        if self.at_rcpt and Asks.ADDRESS not in self.asks:
+            raise ValueError("at_rcpt needs a list that is asked about the address")
         return self
 
     @property

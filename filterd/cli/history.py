@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from filterd.store import Store
 
 SCREEN = 100  # rows that a terminal is shown without --limit
+EVERYBODY = "everybody"  # for whom a mail was refused before its first recipient
 COLUMNS = ("id", "time", "action", "reason", "score", "sender", "recipients", "subject")
 
 app = typer.Typer()
@@ -148,12 +149,12 @@ def explanation(record: Record) -> None:
     """
     for one in record.decisions:
         would = f" (would be {one.would})" if one.would else ""
-        line = f"{one.recipient}: {one.action}{would}, {one.reason}. {one.text}"
+        line = f"{one.recipient or EVERYBODY}: {one.action}{would}, {one.reason}. {one.text}"
         sys.stdout.write(printable(line) + "\n")
     for sent in record.deliveries:
         said = f": {sent.reply}" if sent.reply else ""
         item = f", item {sent.item}" if sent.item else ""
-        sys.stdout.write(printable(f"{sent.recipient}: {sent.fate}{item}{said}") + "\n")
+        sys.stdout.write(printable(f"{sent.recipient or EVERYBODY}: {sent.fate}{item}{said}") + "\n")
     if record.error:
         sys.stdout.write(printable(f"error: {record.error}") + "\n")
     for policy, recipients in _by_verdict(record).items():

@@ -28,6 +28,7 @@ from filterd.frontends.smtp.settings import BareNewline, SmtpLimits
 from filterd.frontends.web.settings import WebSettings
 from filterd.learning.settings import LearningLimits
 from filterd.mail.domains import to_ascii
+from filterd.mail.envelope import Moment
 from filterd.mailboxes import ImapSettings
 from filterd.net import DnsSettings
 from filterd.policies import Groups, Policies, PolicySettings, TaggingSettings, ThresholdSettings
@@ -244,6 +245,7 @@ class Config(Settings):
         90.0, gt=0, description="From the end of the data to our reply. Postfix gives up after 100 s."
     )
     on_error: OnError = Field(OnError.DEFER, description="What happens to mail during an outage of ours.")
+    refuse_at: Moment = Field(Moment.RCPT, description=EngineSettings.model_fields["refuse_at"].description)
     web: WebSettings = Field(WebSettings(), description="The quarantine pages.")
     retention: RetentionSettings = Field(RetentionSettings(), description="How long what is kept.")
     log: LogSettings = Field(LogSettings(), description="The log goes to stderr, one line for each message.")
@@ -297,4 +299,4 @@ class Config(Settings):
     @property
     def engine(self) -> EngineSettings:
         bounds = {name: getattr(self.limits, name) for name in WorkLimits.model_fields}
-        return EngineSettings(**bounds, on_error=self.on_error)
+        return EngineSettings(**bounds, on_error=self.on_error, refuse_at=self.refuse_at)

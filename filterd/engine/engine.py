@@ -18,6 +18,7 @@ import structlog
 from filterd.access import AccessList
 from filterd.decision import Action, Decision, Reason, Subject, Thresholds
 from filterd.engine.budget import Budget, OverBudget
+from filterd.engine.early import Blocks, EarlyAnswers, block_nobody
 from filterd.engine.fulfil import Fulfiller, Keeper
 from filterd.engine.outcome import Delivery, Fulfilment, Outcome
 from filterd.engine.pool import Blamed, NoWorker, PoolError
@@ -26,7 +27,7 @@ from filterd.engine.settings import EngineSettings, OnError
 from filterd.engine.wire import Inspected, Judged, Ready
 from filterd.facts import NOTHING, Facts, Questions
 from filterd.judge import Inspection
-from filterd.mail.envelope import Envelope
+from filterd.mail.envelope import Envelope, Moment
 from filterd.mark import MarkError, spent_by
 from filterd.marking import copies, withheld
 from filterd.policies import Policies
@@ -34,6 +35,7 @@ from filterd.policy import bypassed, decide, same_for_all
 from filterd.record import Generation as GenerationIds
 from filterd.record import Record
 from filterd.reply import Reply
+from filterd.settings import Networks
 from filterd.store import StoreUnavailable
 from filterd.value import replace
 from filterd.wishes import Wishes, wish_of
@@ -80,6 +82,8 @@ class Generation:
     settings: EngineSettings = EngineSettings()
     wishes: Wishes = Wishes()
     rates: Rates = field(default_factory=lambda: Rates(()))
+    relays: Networks = Networks()  # whose Received lines tell who the client was
+    blocks: Blocks = block_nobody
     users: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -106,11 +110,13 @@ class Engine:
         keeper: Keeper,
         recorded: Callable[[Record], None] = lambda record: None,
         mark_key: bytes = b"",
+        early: Callable[[Record], None] = lambda record: None,
     ) -> None:
         self._generation = generation
         self._budget = Budget(generation.settings.in_flight)
         self._keeper = keeper
         self._fulfiller = Fulfiller(keeper, recorded)
+        self._early = EarlyAnswers(keeper, early)
         self._mark_key = mark_key
         self.bypass = False
         self.listed = AccessList(())  # what people said on the pages; it changes without a reload
@@ -138,11 +144,20 @@ class Engine:
         if old.judges is not generation.judges:
             await old.judges.close()
 
-    async def screen(self, envelope: Envelope) -> Reply | None:
-        """An early answer before any data; None is no news. Refuses work that could only wait in vain."""
-        if self._budget.waiting > CROWD or self._generation.judges.delay > PATIENCE:
+    async def screen(self, envelope: Envelope, moment: Moment, *, enforce: bool = True) -> Reply | None:
+        """An early answer; None is no news. Work that could only wait in vain is put off whatever the switches say.
+
+        At connect the envelope has neither sender nor recipients, and an answer is a 554; at MAIL it has no recipients,
+        at RCPT that one alone.
+        """
+        generation = self._generation
+        crowded = self._budget.waiting > CROWD or generation.judges.delay > PATIENCE
+        if crowded and moment is not Moment.CONNECT:
             return Reply(451, "Too much mail at the moment, try again later", "4.3.2")
-        return self._generation.rates.take(envelope)
+        if self.bypass or moment is Moment.DATA:
+            return None
+        lists = (generation.policies.access_list, self.listed)
+        return await self._early.answer(generation, lists, envelope, moment, enforce)
 
     async def examine(self, envelope: Envelope, raw: bytes | memoryview, *, enforce: bool = True) -> Outcome:
         """The decisions about a mail, and the copies that they make. `enforce` is the listener's own switch."""

@@ -10,6 +10,7 @@ Nothing here raises but for cancellation, and what was delivered before a cancel
 from __future__ import annotations
 
 import asyncio
+import datetime
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -40,6 +41,7 @@ class Keeper(Protocol):
     async def remember_delivered(self, digest: str, sender: str, recipients: Sequence[str]) -> None: ...
     async def spend_mark(self, mark_id: str, expires: float) -> bool: ...
     async def return_mark(self, mark_id: str) -> None: ...
+    async def released(self, sender: str, recipient: str, since: datetime.datetime) -> bool: ...
 
 
 class Fulfiller:

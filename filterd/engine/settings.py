@@ -6,6 +6,7 @@ import enum
 
 from pydantic import Field
 
+from filterd.mail.envelope import Moment
 from filterd.settings import Duration, Settings, Size
 
 
@@ -29,7 +30,14 @@ class WorkLimits(Settings):
 
 
 class EngineSettings(WorkLimits):
-    """The bounds, and what happens when they are not enough."""
+    """The bounds, what happens when they are not enough, and when mail is first refused."""
+
+    refuse_at: Moment = Field(
+        Moment.RCPT,
+        description="The earliest step at which `access`, and block lists that may, refuse: connect, mail, rcpt, or "
+        "data: the whole message. Before rcpt only entries for everybody count, and mail to postmaster is refused too. "
+        "See docs/access.md.",
+    )
 
     on_error: OnError = Field(
         OnError.DEFER, description="What happens to a message that an outage of ours kept from being judged."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from filterd.engine.outcome import Delivery, Fulfilment, Outcome
-from filterd.mail.envelope import Envelope
+from filterd.mail.envelope import Envelope, Moment
 from filterd.reply import Reply
 
 
@@ -19,6 +19,6 @@ class Filter(Protocol):
 
     async def fulfil(self, outcome: Outcome, raw: bytes | memoryview, delivery: Delivery) -> Fulfilment: ...
 
-    async def screen(self, envelope: Envelope) -> Reply | None:
-        """An early answer, before any data; None is no news."""
+    async def screen(self, envelope: Envelope, moment: Moment, *, enforce: bool = True) -> Reply | None:
+        """An early answer, as it is to be given; None is no news. See `Engine.screen` on what the envelope holds."""
         ...

@@ -23,7 +23,7 @@ from filterd.frontends.learner import Klass, Learner
 from filterd.frontends.smtp.settings import Site, SmtpLimits
 from filterd.frontends.words import QuarantineAs
 from filterd.ids import new_id
-from filterd.mail.envelope import Envelope, Origin, Recipient, Source, domain_of
+from filterd.mail.envelope import Envelope, Moment, Origin, Recipient, Source, domain_of
 from filterd.marking import marked, render
 from filterd.record import Record, Verdict
 from filterd.reply import Reply
@@ -162,7 +162,7 @@ class Desk:
         envelope = self._envelope(asked, original, peer)
         try:
             async with asyncio.timeout(self.site.deadline):
-                if (early := await self.filter.screen(envelope)) is not None:
+                if (early := await self.filter.screen(envelope, Moment.DATA)) is not None:
                     raise Unavailable(early.text)
                 outcome = await self.filter.examine(envelope, raw, enforce=self.enforce)
         except TimeoutError as error:

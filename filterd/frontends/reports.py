@@ -18,7 +18,7 @@ from filterd.engine.outcome import Delivery, Fulfilment, Outcome
 from filterd.frontends import Filter
 from filterd.frontends.learner import Klass, LearnError
 from filterd.mail.domains import to_ascii
-from filterd.mail.envelope import Direction, Envelope
+from filterd.mail.envelope import Direction, Envelope, Moment
 from filterd.record import Record
 from filterd.reply import Reply
 from filterd.value import replace
@@ -54,9 +54,9 @@ class Reporting:
         self._desk = desk
         self._addresses = addresses
 
-    async def screen(self, envelope: Envelope) -> Reply | None:
+    async def screen(self, envelope: Envelope, moment: Moment, *, enforce: bool = True) -> Reply | None:
         """An early answer; about a report address 550 to strangers, and 451 while nobody learns."""
-        early = await self._filter.screen(envelope)
+        early = await self._filter.screen(envelope, moment, enforce=enforce)
         if early is not None or not self._reports(envelope):
             return early
         if envelope.direction is Direction.INBOUND:

@@ -31,6 +31,19 @@ class Direction(enum.StrEnum):
     INTERNAL = "internal"  # outbound, and every recipient is ours
 
 
+class Moment(enum.StrEnum):
+    """When in the dialogue something is said, in order."""
+
+    CONNECT = "connect"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"  # the whole message is there
+
+    def is_at_least(self, earliest: Moment) -> bool:
+        moments = list(Moment)
+        return moments.index(self) >= moments.index(earliest)
+
+
 class Origin(Value):
     """The host that handed the mail to our side. SPF, iprev and block lists look at nothing else."""
 

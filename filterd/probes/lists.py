@@ -14,7 +14,7 @@ import base64
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -22,6 +22,7 @@ import structlog
 
 from filterd.checks.lists import LOOPBACK, Asks, Encoding, Hash, ListSettings
 from filterd.facts import DnsStatus, Listing, Questions
+from filterd.mail.envelope import Origin
 from filterd.net.dns import Answer
 from filterd.net.dns import Asks as Dns
 from filterd.net.wire import Kind
@@ -105,10 +106,33 @@ class Lists:
         """What every list says about one mail; nothing for what is not listed."""
         if not self.standings:
             return ()
+        answers = await self._ask(self.standings.values(), questions, dns)
+        off = (Listing(name, "", unknown=one.why) for name, one in self.standings.items() if not one.well)
+        return (*answers, *off)
+
+    async def refusing(self, address: str, dns: Dns) -> ListSettings | None:
+        """The first list that names a client and whose listings refuse at RCPT; None when in doubt.
+
+        A list that has begun to list everybody refuses nobody: its test points must still say that it is well.
+        """
+        able = [one for one in self.standings.values() if one.settings.at_rcpt]
+        if not able:
+            return None
+        questions = Questions(origin=Origin(address), reverse=address)
+        for one in await self._ask(able, questions, dns):
+            standing = self.standings[one.list]
+            if not one.unknown and standing.settings.weight(one.codes) > 0:
+                if not (why := await ailment(standing.settings, dns)):
+                    return standing.settings
+                self._settle(standing, why)
+        return None
+
+    async def _ask(self, standings: Collection[Standing], questions: Questions, dns: Dns) -> list[Listing]:
+        """What those say that are well."""
         await self._first()
         asked = [
             (standing, item, f"{label}.{standing.settings.zone}")
-            for standing in self.standings.values() if standing.well
+            for standing in standings if standing.well
             for item, label in items(standing.settings, questions)
         ]  # fmt: skip
         known = [dns.known(name, Kind.A) for _, _, name in asked]
@@ -118,8 +142,7 @@ class Lists:
             self._heard(standing, item, answer or next(fetched))
             for (standing, item, _), answer in zip(asked, known, strict=True)
         ]
-        off = (Listing(name, "", unknown=one.why) for name, one in self.standings.items() if not one.well)
-        return (*(one for one in answers if one is not None), *off)
+        return [one for one in answers if one is not None]
 
     async def _first(self) -> None:
         if not self._tested.is_set():

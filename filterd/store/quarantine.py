@@ -142,6 +142,13 @@ class Quarantine:
         values = {"state": ItemState.RELEASED.value, "open": 0, "reply": clean(reply), "due": None}
         return self._settle(claim, "released", values)
 
+    def released_since(self, sender: str, recipient: str, since: datetime.datetime) -> bool:
+        """Is mail of this sender to this recipient ("" is any) being released, or was it since then?"""
+        states = (ItemState.RELEASING, ItemState.RELEASED)
+        wanted = QuarantineFilter(states=states, sender=sender, recipient=recipient)
+        found = self.find(wanted, 100, budget=None)
+        return any(one.sender.lower() == sender.lower() and one.state_at >= since for one in found)
+
     def release_failed(self, claim: Claim, reason: str, retry_at: datetime.datetime | None = None) -> bool:
         """The next hop did not take it; it is held as before, and `due` names it again at `retry_at`."""
         due = rows.milliseconds(retry_at) if retry_at else None

@@ -20,7 +20,7 @@ from filterd.engine.wire import Inspected, Judged, Ready
 from filterd.facts import Facts, Questions
 from filterd.findings import Finding
 from filterd.judge import Inspection, Judgement
-from filterd.mail.envelope import Envelope, Origin, Recipient
+from filterd.mail.envelope import Envelope, Moment, Origin, Recipient
 from filterd.marking import render
 from filterd.policies import Policies
 from filterd.record import Outline, Record, Verdict
@@ -235,9 +235,9 @@ def test_mail_that_would_wait_too_long_is_put_off_before_its_data() -> None:
     async def main() -> list[Reply | None]:
         judges = Judges()
         engine = Engine(generation(judges), Keeper())
-        early = [await engine.screen(envelope())]
+        early = [await engine.screen(envelope(), Moment.RCPT)]
         judges.delay = 6.0
-        return [*early, await engine.screen(envelope())]
+        return [*early, await engine.screen(envelope(), Moment.RCPT)]
 
     well, busy = asyncio.run(main())
     assert well is None

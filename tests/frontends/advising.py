@@ -25,7 +25,7 @@ from filterd.frontends.settings import HttpListener
 from filterd.frontends.smtp.settings import Site, SmtpLimits
 from filterd.frontends.spamd.door import SpamdDoor
 from filterd.frontends.words import QuarantineAs
-from filterd.mail.envelope import Envelope
+from filterd.mail.envelope import Envelope, Moment
 from filterd.record import Outline, Record, Verdict
 from filterd.reply import Reply
 
@@ -73,7 +73,7 @@ class Verdicts:
         self.deliveries.append(delivery)
         return Fulfilment(reply=Reply(250), replies=(), record=outcome.record)
 
-    async def screen(self, envelope: Envelope) -> Reply | None:
+    async def screen(self, envelope: Envelope, moment: Moment, *, enforce: bool = True) -> Reply | None:
         return self.early
 
 

@@ -22,7 +22,7 @@ from filterd.engine.outcome import Delivery, Fulfilment, Outcome
 from filterd.frontends.milter.server import MilterServer
 from filterd.frontends.settings import MilterListener
 from filterd.frontends.smtp import Site, SmtpLimits
-from filterd.mail.envelope import Envelope
+from filterd.mail.envelope import Envelope, Moment
 from filterd.mail.message import Message
 from filterd.mail.trace import foreign_verdicts
 from filterd.marking import copies
@@ -147,7 +147,7 @@ class Sieve:
     async def fulfil(self, outcome: Outcome, raw: bytes | memoryview, delivery: Delivery) -> Fulfilment:
         return await Fulfiller(self.keeper, lambda record: None).fulfil(outcome, raw, delivery)
 
-    async def screen(self, envelope: Envelope) -> Reply | None:
+    async def screen(self, envelope: Envelope, moment: Moment, *, enforce: bool = True) -> Reply | None:
         return self.early(envelope)
 
 

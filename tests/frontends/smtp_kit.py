@@ -17,7 +17,7 @@ from filterd.engine.outcome import Delivery, Fulfilment, Outcome
 from filterd.frontends.settings import SmtpListener, SubmissionListener
 from filterd.frontends.smtp import Site, SmtpLimits
 from filterd.frontends.smtp.server import SmtpServer
-from filterd.mail.envelope import Envelope, Recipient
+from filterd.mail.envelope import Envelope, Moment, Recipient
 from filterd.record import Record
 from filterd.relay.hop import Capabilities, Handover
 from filterd.relay.own import OwnHop
@@ -171,7 +171,7 @@ class Sieve:
         self.ended += 1
         return Fulfilment(reply=worst, replies=each, record=outcome.record)
 
-    async def screen(self, envelope: Envelope) -> Reply | None:
+    async def screen(self, envelope: Envelope, moment: Moment, *, enforce: bool = True) -> Reply | None:
         return self.early(envelope)
 
 

@@ -29,7 +29,7 @@ from filterd.frontends.smtp.trace import protocol_word
 from filterd.frontends.smtp.work import Work
 from filterd.frontends.spool import Spool
 from filterd.ids import new_id
-from filterd.mail.envelope import Envelope, Recipient
+from filterd.mail.envelope import Envelope, Moment, Recipient
 from filterd.reply import Reply
 
 log = structlog.get_logger("filterd.milter")
@@ -196,7 +196,8 @@ class Session:
         if connect is None:
             return self._refuse("connect")
         self._client = self._client.arrived(connect)
-        return await self._screened(self._envelope(self._door(), new_id()))
+        door = self._door()
+        return _answer(await self._early(door, self._envelope(door, new_id()), Moment.CONNECT))
 
     async def _helo(self, data: bytes) -> bytes:
         strings = wire.parse_strings(data)
@@ -214,10 +215,10 @@ class Session:
         door = self._door()
         address, parameters = _path(strings)
         self._mail = mail = _Mail(door, address, parameters, Spool(self._traffic.memory, door.spool))
-        answer = await self._screened(self._envelope(door, mail.id, mail))
-        if answer is not wire.CONTINUE:
+        early = await self._early(door, self._envelope(door, mail.id, mail), Moment.MAIL)
+        if early is not None:
             self.abandon()
-        return answer
+        return _answer(early)
 
     async def _rcpt(self, data: bytes) -> bytes:
         strings, mail = wire.parse_strings(data), self._mail
@@ -226,11 +227,12 @@ class Session:
         if len(mail.recipients) >= mail.door.limits.recipients:
             return wire.reply_code(replies.TOO_MANY_RECIPIENTS)  # RFC 5321 section 4.5.3.1.10
         recipient = Recipient(*_path(strings))
-        answer = await self._screened(self._envelope(mail.door, mail.id, mail, recipient))
-        if answer is wire.CONTINUE:
+        envelope = self._envelope(mail.door, mail.id, mail, recipient)
+        early = await self._early(mail.door, envelope, Moment.RCPT)
+        if early is None:
             mail.recipients.append(recipient)
             mail.named.append(strings[0])
-        return answer
+        return _answer(early)
 
     async def _nothing(self, data: bytes) -> bytes:
         """DATA and commands that the mail server does not know, where it will not leave them out."""
@@ -314,10 +316,9 @@ class Session:
             await asyncio.sleep(seconds)
             self._say(wire.PROGRESS)
 
-    async def _screened(self, envelope: Envelope) -> bytes:
-        """Go on, or the filter's early answer."""
-        early = await self._door().filter.screen(envelope)
-        return wire.CONTINUE if early is None else wire.reply_code(replies.about(early, envelope.id))
+    async def _early(self, door: Door, envelope: Envelope, moment: Moment) -> Reply | None:
+        """The filter's early answer."""
+        return await door.filter.screen(envelope, moment, enforce=door.settings.enforce)
 
     def _refused(self, envelope: Envelope, refusal: Reply) -> bytes:
         log.info(
@@ -359,6 +360,11 @@ class Session:
             direction=client.direction(door.site, (recipient.domain for recipient in recipients)),
             queue_id=client.queue_id,
         )
+
+
+def _answer(early: Reply | None) -> bytes:
+    """Go on, or what is said instead."""
+    return wire.CONTINUE if early is None else wire.reply_code(early)
 
 
 def _path(strings: list[bytes]) -> tuple[str, tuple[str, ...]]:

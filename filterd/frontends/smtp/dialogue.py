@@ -31,7 +31,7 @@ from filterd.frontends.smtp.trace import loops
 from filterd.frontends.smtp.work import Work
 from filterd.frontends.spool import Memory
 from filterd.ids import new_id
-from filterd.mail.envelope import Recipient
+from filterd.mail.envelope import Moment, Recipient
 from filterd.reply import Reply
 
 log = structlog.get_logger("filterd.smtp")
@@ -70,13 +70,21 @@ class Dialogue:
         self._largest = self.door.limits.message_size
         self._blind = False  # the next hop could not be asked what it has
         self._mail: OpenMail | None = None
+        self.unwelcome = False  # was refused as it connected: nothing but QUIT is obeyed
 
     @property
     def within_mail(self) -> bool:
         return self._mail is not None
 
-    def greeting(self) -> Reply:
-        """Also the answer to XCLIENT, which goes back to the start."""
+    async def greet(self) -> Reply:
+        """The first word, and the answer to XCLIENT, which goes back to it: a refusal for who is `unwelcome`."""
+        self.unwelcome = False
+        if not self.door.submission and self.client.origin.known:
+            handover = self.client.handover
+            nothing = OpenMail(new_id(), self.door, commands.Path(""), handover, self.door.hop.transaction(handover))
+            if (early := await self._screen(nothing, Moment.CONNECT)) is not None:
+                self.unwelcome = True
+                return early
         protocol = "LMTP" if self.door.settings.lmtp else "ESMTP"
         return Reply(220, f"{self.door.site.hostname} {protocol} filterd")
 
@@ -115,7 +123,7 @@ class Dialogue:
         handover = self.client.handover
         hop = self.client.account.hop or door.hop
         mail = OpenMail(new_id(), door, path, handover, hop.transaction(handover))
-        early = await self._screen(mail, ())
+        early = await self._screen(mail, Moment.MAIL)
         if early is not None:
             return early
         reply = await mail.transaction.mail(path.address, path.parameters)
@@ -144,7 +152,7 @@ class Dialogue:
         if mail.door.before_queue and not ends_here and mail.door.site.recipients.lacks(path.local, path.domain):
             return replies.UNKNOWN_RECIPIENT
         recipient = Recipient(path.address, path.parameters)
-        early = await self._screen(mail, (recipient,))
+        early = await self._screen(mail, Moment.RCPT, recipient)
         if early is not None:
             return early
         reply = replies.OK if ends_here else await mail.transaction.rcpt(recipient)
@@ -244,7 +252,7 @@ class Dialogue:
         await self.abandon()
         self.client.xclient = said
         self.client.helo = ""
-        return self.greeting()
+        return await self.greet()
 
     async def xforward(self, argument: str) -> Reply:
         said = self._said(argument, XFORWARD_ATTRIBUTES, self.client.xforward)
@@ -363,9 +371,9 @@ class Dialogue:
             self._announced["XCLIENT"] = " ".join(XCLIENT_ATTRIBUTES)
             self._announced["XFORWARD"] = " ".join(XFORWARD_ATTRIBUTES)
 
-    async def _screen(self, mail: OpenMail, recipients: tuple[Recipient, ...]) -> Reply | None:
+    async def _screen(self, mail: OpenMail, moment: Moment, *asked: Recipient) -> Reply | None:
         """The filter's early answer, where we may refuse; about one recipient at a time."""
         if not mail.door.before_queue:
             return None
-        early = await mail.door.filter.screen(mail.envelope(self.client, self.tls, recipients))
-        return replies.about(early, mail.id) if early is not None else None
+        envelope = mail.envelope(self.client, self.tls, asked)
+        return await mail.door.filter.screen(envelope, moment, enforce=mail.door.settings.enforce)

@@ -186,7 +186,7 @@ class SmtpProtocol(SMTP):
             self._server.leave(self)
 
     async def _converse(self) -> None:
-        self._say(self._dialogue.greeting())
+        self._say(await self._dialogue.greet())
         obeyed = 0
         while not self._ended:
             line = await self._line()
@@ -216,6 +216,8 @@ class SmtpProtocol(SMTP):
             return self._answer(command)
         if command.verb in _OTHER_PROTOCOLS:
             return self._end(replies.NOT_SMTP, "not SMTP")
+        if self._dialogue.unwelcome and command.verb != "QUIT":
+            return self._answer(replies.UNWELCOME)
         if command.verb in _IDLE_VERBS:
             self._idle += 1
             if self._idle > self._dialogue.door.limits.idle_commands:

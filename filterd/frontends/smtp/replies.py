@@ -50,6 +50,7 @@ NESTED_MAIL = Reply(503, "A transaction is open already", "5.5.1")
 NOT_WITHIN_MAIL = Reply(503, "Not within a transaction", "5.5.1")
 NEED_TLS = Reply(530, "STARTTLS first", "5.7.0")
 NOT_TRUSTED = Reply(550, "Not authorized to say that", "5.7.1")
+UNWELCOME = Reply(503, "You were refused as you connected", "5.5.1")  # RFC 5321 section 3.1
 BAD_HELLO = Reply(501, "That is not a host name", "5.5.4")
 TLS_ALREADY = Reply(503, "TLS is on already", "5.5.1")
 
