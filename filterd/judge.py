@@ -17,11 +17,12 @@ from filterd.authentication import UNAUTHENTICATED, Authentication, AuthResult
 from filterd.checks import CHECKS, remembering
 from filterd.checks.asked import asked
 from filterd.checks.lists import Asks
-from filterd.classifier import Live, Model, think
+from filterd.classifier import Live, Model, Taught, think
 from filterd.decision import HeaderSpan, Subject
 from filterd.facts import Facts, Questions
 from filterd.findings import Check, Finding, Symbol, total
 from filterd.mail import Envelope, Mail, Message
+from filterd.mail.envelope import Recipient
 from filterd.mail.received import follow, relays_end
 from filterd.mail.trace import foreign_verdicts
 from filterd.outline import outline
@@ -35,6 +36,7 @@ from filterd.wishes import DmarcSettings, failures
 CHECK_FAILED = Symbol("CHECK_FAILED", 0.0, "A check failed on this message; its name and error are shown.")
 LEARNT_SPAM = Symbol("LEARNT_SPAM", 0.0, "The trained classifier takes it for spam; its points follow its probability.")
 LEARNT_HAM = Symbol("LEARNT_HAM", 0.0, "The trained classifier takes it for wanted mail.")
+TAUGHT = Symbol("TAUGHT", 0.0, "What this recipient has said of mail like it: it counts for nobody else.")
 LEARNT_CAP = Symbol(
     "LEARNT_CAP", 0.0, "Without a rule's support the classifier alone stays under the quarantine threshold."
 )
@@ -49,6 +51,7 @@ OWN_SYMBOLS = (
     CHECK_FAILED,
     LEARNT_SPAM,
     LEARNT_HAM,
+    TAUGHT,
     LEARNT_CAP,
     DMARC_CAP,
     RULE_OFF,
@@ -108,6 +111,7 @@ class Judge:
     dmarc: DmarcSettings = DmarcSettings()
     hosts: frozenset[str] | None = None  # where anybody may have an address; None: senders are not remembered
     site: Live | None = None  # what this site taught
+    taught: Taught | None = None  # what single recipients taught about their own mail
 
     def inspect(self, envelope: Envelope, raw: bytes) -> tuple[Mail, Inspection]:
         """Read a message, find its origin, and say what must be asked about it."""
@@ -135,7 +139,7 @@ class Judge:
         if forwarder := self.dmarc.forwarder(mail.origin, auth):
             found.append(FORWARDER.found(forwarder))
         done("checks")
-        opinion = think(mail, self.model, self.site) if opinion is None else opinion
+        opinion = self._think(mail) if opinion is None else opinion
         found += learnt(opinion)
         done("classify")
         found += self.ruleset.judge(mail, facts, auth, found, opinion.probability)
@@ -153,7 +157,7 @@ class Judge:
     ) -> Judgement:
         """What follows from all that was found: the weights that the site gives, the caps, the score.
 
-        And how these differ for recipients whose policy has other terms.
+        And how these differ for recipients whose policy has other terms, or who taught something themselves.
         """
         findings = self._weigh(found, auth, Terms(self.tag_at, self.quarantine_at), trusted=opinion.trusted)
         verdict = Verdict(
@@ -166,8 +170,23 @@ class Judge:
             self._apart(policy, found, verdict, auth, languages, trusted=opinion.trusted)
             for policy in self.policies.touching(envelope)
         ]
-        verdict = replace(verdict, apart=tuple(one for one in apart if one is not None))
+        alone = self._alone(opinion, envelope)
+        verdict = replace(verdict, apart=(*(one for one in apart if one is not None), *alone))
         return Judgement(auth=auth, verdict=verdict, opinion=opinion)
+
+    def _think(self, mail: Mail) -> Opinion:
+        opinion = think(mail, self.model, self.site)
+        if self.taught is None:
+            return opinion
+        recipients = [one.address for one in mail.envelope.recipients]
+        return replace(opinion, offsets=self.taught.offsets(mail.message, recipients))
+
+    def _alone(self, opinion: Opinion, envelope: Envelope) -> Iterator[Apart]:
+        """What each recipient's own words add for him, where neither the site nor his policy switched that off."""
+        for offset in opinion.offsets:
+            policy = self.policies.covering(envelope, Recipient(offset.recipient))
+            if TAUGHT.name not in self.ruleset.disabled | frozenset(policy.rules_off if policy else ()):
+                yield Apart("", (TAUGHT.found(offset.detail, offset.points / 100),), recipient=offset.recipient)
 
     def _apart(
         self,

@@ -80,7 +80,7 @@ def _decide(
 ) -> Decision:
     policy = policies.covering(envelope, recipient)
     thresholds = policies.thresholds_of(policy)
-    ruling = _ruling(verdict.under(policy.name if policy else ""), thresholds, policy, wish, entry)
+    ruling = _ruling(verdict.under(policy.name if policy else "", recipient.address), thresholds, policy, wish, entry)
     return settle(ruling, envelope, recipient, policies, policy, enforce=enforce)
 
 

@@ -50,6 +50,14 @@ class Evidence(Value):
     points: int
 
 
+class Offset(Value):
+    """What a recipient's own words about mail like this one move, for him alone."""
+
+    recipient: str  # as in the envelope
+    points: int
+    detail: str
+
+
 class Opinion(Value):
     """What the classifier says."""
 
@@ -59,14 +67,19 @@ class Opinion(Value):
     evidence: tuple[Evidence, ...] = ()
     site: str = ""  # id of the site's own model, where it was asked
     trusted: bool = False  # the site's model has passed its gate, and may quarantine by itself
+    offsets: tuple[Offset, ...] = ()  # of recipients who taught something about mail like this
 
 
 class Apart(Value):
-    """How the verdict differs for those whom a policy covers: what it adds, and takes off by negative points."""
+    """How the verdict differs for those whom a policy covers: what it adds, and takes off by negative points.
+
+    One with a recipient is for him alone, and is added to what his policy made of it.
+    """
 
     policy: str
     findings: tuple[Finding, ...] = ()
     forced: tuple[str, str, str] | None = None
+    recipient: str = ""
 
 
 class Verdict(Value, kw_only=True):
@@ -84,13 +97,19 @@ class Verdict(Value, kw_only=True):
         found = (*self.findings, *(finding for one in self.apart for finding in one.findings))
         return tuple(dict.fromkeys(finding.name for finding in found))
 
-    def under(self, policy: str) -> Verdict:
-        """The verdict for those whom that policy covers; their score is the sum of its findings, as ever."""
-        own = next((one for one in self.apart if one.policy == policy), None)
-        if own is None:
-            return self
-        points = self.points + total(own.findings)
-        return replace(self, findings=self.findings + own.findings, points=points, forced=own.forced)
+    def under(self, policy: str, recipient: str = "") -> Verdict:
+        """The verdict for this recipient, whom that policy covers; his score is the sum of its findings, as ever."""
+        verdict = self
+        for one in self.apart:
+            if one.recipient:
+                if one.recipient == recipient:
+                    verdict = verdict._with(one.findings)
+            elif one.policy == policy:
+                verdict = replace(verdict._with(one.findings), forced=one.forced)
+        return verdict
+
+    def _with(self, findings: tuple[Finding, ...]) -> Verdict:
+        return replace(self, findings=self.findings + findings, points=self.points + total(findings))
 
 
 class Generation(Value):
@@ -135,8 +154,8 @@ class Record(Value, kw_only=True):
         return summary(self.decisions)
 
     def verdict_of(self, decision: Decision | None) -> Verdict:
-        """The verdict that this decision was made from: that of the recipient's policy."""
-        return self.verdict.under(decision.policy if decision else "")
+        """The verdict that this decision was made from: that of the recipient, under his policy."""
+        return self.verdict.under(decision.policy, decision.recipient) if decision else self.verdict
 
     def thresholds_of(self, decision: Decision | None) -> Thresholds:
         """The thresholds that this decision was made by."""

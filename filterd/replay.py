@@ -46,7 +46,7 @@ class Trial(Value, kw_only=True):
     def points(self) -> int:
         """The score for the recipient with the strictest decision."""
         strictest = summary(self.decisions)
-        return self.verdict.under(strictest.policy if strictest else "").points
+        return (self.verdict.under(strictest.policy, strictest.recipient) if strictest else self.verdict).points
 
 
 @dataclass(slots=True)
@@ -176,7 +176,8 @@ def flip(before: Trial, after: Trial) -> Flip | None:
     if not changed:
         return None
     was, becomes = max(changed, key=lambda pair: abs(_fate(pair[0]).strictness - _fate(pair[1]).strictness))
-    old, new = before.verdict.under(was.policy), after.verdict.under(becomes.policy)
+    old = before.verdict.under(was.policy, was.recipient)
+    new = after.verdict.under(becomes.policy, becomes.recipient)
     return Flip(
         _fate(was),
         _fate(becomes),

@@ -36,6 +36,7 @@ def setup_of(config: Config) -> Setup:
         dmarc=config.dmarc.model_dump_json().encode(),
         policies=config.all_policies.judged.model_dump_json().encode(),
         learnt=str(config.state.absolute()),
+        taught=config.learn.per_user_points if config.learn.per_user else 0.0,
         tag_at=defaults.tag_at if thresholds.tag is None else thresholds.tag,
         quarantine_at=defaults.quarantine_at if thresholds.quarantine is None else thresholds.quarantine,
     )

@@ -35,7 +35,7 @@ from filterd.app.sockets import SocketError, inherited
 from filterd.app.state import Bypass, StateError, prepare
 from filterd.app.statistics import CountingLearner, Statistics
 from filterd.app.world import World
-from filterd.classifier import Live
+from filterd.classifier import Live, Taught
 from filterd.config.load import Loaded, from_document
 from filterd.engine.engine import Engine
 from filterd.engine.pool import PoolError
@@ -111,6 +111,7 @@ class Service:
         stack.push_async_callback(self._doors.close, 0.0)
         secret = prepare(config.state)
         Live.prepare(config.state)
+        Taught.prepare(config.state)
         self.store = Store.open(config.store, config.retention)
         stack.callback(self.store.close)
         self._world = World(config, store=self.store)

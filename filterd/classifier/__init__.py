@@ -3,6 +3,7 @@
 from filterd.classifier.live import Live, open_live
 from filterd.classifier.manifest import Manifest, ModelError
 from filterd.classifier.model import Model, ModelSettings, load_model, load_shipped_or
+from filterd.classifier.taught import Taught, open_taught
 from filterd.classifier.think import think
 from filterd.record import Opinion
 
@@ -13,8 +14,10 @@ __all__ = [
     "ModelError",
     "ModelSettings",
     "Opinion",
+    "Taught",
     "load_model",
     "load_shipped_or",
     "open_live",
+    "open_taught",
     "think",
 ]

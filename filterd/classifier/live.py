@@ -9,7 +9,7 @@ in the store are the truth: files that are damaged or behind are simply made aga
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,11 @@ from filterd.classifier.site import VIEWS, Example, SiteModel
 
 FOLDER = "site"  # in the state folder
 
-_ARRAYS = {  # name: kind, shape
-    "weights": ("<f4", (len(VIEWS), SIZE)),
-    "squares": ("<f4", (len(VIEWS), SIZE)),  # the learner's alone
-    "numbers": ("<f8", (32,)),
-    "name": ("<u1", (64,)),
+_ARRAYS = {  # file: kind, shape
+    "weights.npy": ("<f4", (len(VIEWS), SIZE)),
+    "squares.npy": ("<f4", (len(VIEWS), SIZE)),  # the learner's alone
+    "numbers.npy": ("<f8", (32,)),
+    "name.npy": ("<u1", (64,)),
 }
 # places in `numbers`; from _REST on what the learner goes on from
 _VERSION, _HAM, _SPAM, _NEWEST, _TRUSTED, _BASE_WEIGHT, _BIASES, _REST = range(8)
@@ -40,14 +40,7 @@ class Live:
     def __init__(self, folder: Path, *, writable: bool = False) -> None:
         """Map the files of `folder`; raises ModelError."""
         self.folder = folder
-        try:
-            arrays = {name: _mapped(folder / f"{name}.npy", writable=writable) for name in _ARRAYS}
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{folder}: the site model cannot be mapped: {error}") from error
-        for name, (kind, shape) in _ARRAYS.items():
-            if arrays[name].dtype != np.dtype(kind) or arrays[name].shape != shape:
-                raise ModelError(f"{folder / name}.npy is not {kind} {shape}")
-        self._weights, self._squares, self._numbers, self._name = (np.asarray(arrays[name]) for name in _ARRAYS)
+        self._weights, self._squares, self._numbers, self._name = mapped(folder, _ARRAYS, writable=writable)
 
     @staticmethod
     def prepare(state: Path) -> Path:
@@ -55,15 +48,7 @@ class Live:
 
         Raises OSError.
         """
-        folder = state / FOLDER
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        for name, (kind, shape) in _ARRAYS.items():
-            path = folder / f"{name}.npy"
-            if not path.exists():
-                fresh = folder / f".{name}.npy"
-                np.lib.format.open_memmap(fresh, mode="w+", dtype=kind, shape=shape).flush()
-                fresh.rename(path)
-        return folder
+        return prepared(state / FOLDER, _ARRAYS)
 
     @property
     def id(self) -> str:
@@ -164,9 +149,32 @@ def open_live(state: Path) -> Live | None:
         return None
 
 
-def _mapped(path: Path, *, writable: bool) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, mmap_mode="r+" if writable else "r", allow_pickle=False)
-    return array
+def prepared(folder: Path, arrays: Mapping[str, tuple[str, tuple[int, ...]]]) -> Path:
+    """The folder, with a file of zeros for each of these arrays that there was none of. Raises OSError."""
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    for name, (kind, shape) in arrays.items():
+        path = folder / name
+        if not path.exists():
+            fresh = folder / f".{name}"
+            np.lib.format.open_memmap(fresh, mode="w+", dtype=kind, shape=shape).flush()
+            fresh.rename(path)
+    return folder
+
+
+def mapped(
+    folder: Path, arrays: Mapping[str, tuple[str, tuple[int, ...]]], *, writable: bool
+) -> tuple[NDArray[Any], ...]:
+    """These arrays (file name: kind, shape), mapped; raises ModelError."""
+    found = []
+    for name, (kind, shape) in arrays.items():
+        try:
+            array = np.load(folder / name, mmap_mode="r+" if writable else "r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{folder}: the site model cannot be mapped: {error}") from error
+        if array.dtype != np.dtype(kind) or array.shape != shape:
+            raise ModelError(f"{folder / name} is not {kind} {shape}")
+        found.append(np.asarray(array))
+    return tuple(found)
 
 
 def _finite(value: float) -> float:

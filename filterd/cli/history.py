@@ -157,18 +157,21 @@ def explanation(record: Record) -> None:
         sys.stdout.write(printable(f"{sent.recipient or EVERYBODY}: {sent.fate}{item}{said}") + "\n")
     if record.error:
         sys.stdout.write(printable(f"error: {record.error}") + "\n")
-    for policy, recipients in _by_verdict(record).items():
-        if recipients:
-            sys.stdout.write(printable(f"for {', '.join(recipients)}, under the policy {policy}:") + "\n")
-        _findings(record.verdict.under(policy))
+    _findings(record.verdict)
+    for (policy, alone), recipients in _apart(record).items():
+        under = f", under the policy {policy}" if policy else ""
+        sys.stdout.write(printable(f"for {', '.join(recipients)}{under}:") + "\n")
+        _findings(record.verdict.under(policy, alone))
 
 
-def _by_verdict(record: Record) -> dict[str, list[str]]:
-    """The policies under which the verdict is another, with whom they cover; first, for nobody, the mail's own."""
-    found: dict[str, list[str]] = {"": []}
+def _apart(record: Record) -> dict[tuple[str, str], list[str]]:
+    """For whom the verdict is another: the policy, and the recipient where it is another for him alone."""
+    alone = {one.recipient for one in record.verdict.apart if one.recipient}
+    found: dict[tuple[str, str], list[str]] = {}
     for one in record.decisions:
         if record.verdict_of(one) is not record.verdict:
-            found.setdefault(one.policy, []).append(one.recipient)
+            key = one.policy, one.recipient if one.recipient in alone else ""
+            found.setdefault(key, []).append(one.recipient)
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filterd.checks import CHECKS
 from filterd.checks.site import SiteSettings, site_checks
-from filterd.classifier import ModelSettings, load_shipped_or, open_live
+from filterd.classifier import ModelSettings, load_shipped_or, open_live, open_taught
 from filterd.engine.wire import Setup
 from filterd.findings import Symbol
 from filterd.judge import OWN_SYMBOLS, Judge
@@ -76,4 +76,5 @@ def load_judge(setup: Setup) -> Judge:
         dmarc=DmarcSettings.model_validate_json(setup.dmarc),
         hosts=hosts if site.senders.remember else None,
         site=open_live(Path(setup.learnt)) if setup.learnt else None,
+        taught=open_taught(Path(setup.learnt), setup.taught) if setup.learnt and setup.taught else None,
     )

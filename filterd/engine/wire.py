@@ -39,6 +39,7 @@ class Setup(Value, kw_only=True):
     dmarc: bytes = b"{}"  # DmarcSettings as JSON
     policies: bytes = b"{}"  # Policies.judged as JSON
     learnt: str = ""  # the state folder, whose site model is mapped; empty: none
+    taught: float = 0.0  # points that a recipient's own words may move; 0: nobody asks what he taught
     tag_at: int = 500
     quarantine_at: int = 800
     memory: int = 1_500_000_000  # bytes of address space beyond what the loaded worker has

@@ -21,6 +21,7 @@ from filterd.classifier import Live, Model, ModelError
 from filterd.classifier.site import Example, SiteModel
 from filterd.learning.digest import digest_of, likeness
 from filterd.learning.originals import Originals
+from filterd.learning.own_words import OwnWords
 from filterd.learning.report import take_report
 from filterd.learning.review import EMPTY, Reviewing
 from filterd.learning.senders import SenderWords
@@ -56,9 +57,10 @@ def open_learner(
             raise LearningError("another process is learning on this state folder") from error
         try:
             live = Live(folder, writable=True)
-        except ModelError as error:
+            own = OwnWords(store, state, limits.per_user_points) if limits.per_user else None
+        except (ModelError, OSError) as error:
             raise LearningError(str(error)) from error
-        yield SiteLearner(store, base, live, Versions(state), limits, senders)
+        yield SiteLearner(store, base, live, Versions(state), limits, senders, own)
     finally:
         os.close(descriptor)
 
@@ -74,9 +76,11 @@ class SiteLearner:
         versions: Versions,
         limits: LearningLimits,
         senders: SenderWords | None = None,
+        own: OwnWords | None = None,
     ) -> None:
         self.store = store
         self.limits = limits
+        self.own = own
         self._base = base
         self._live = live
         self._versions = versions
@@ -113,7 +117,10 @@ class SiteLearner:
         raw = Originals(self.store).of_copy(request.raw, readers).raw  # what is given may be a mailbox's copy
         if request.way is Way.DOOR:
             return Reviewing(self).suggest(replace(request, raw=raw))
-        return self.learn(raw, request.klass, request.reporter, request.by)
+        result = self.learn(raw, request.klass, request.reporter, request.by)
+        if self.own is not None:
+            self.own.said(replace(request, raw=raw), result)
+        return result
 
     def learn(self, raw: bytes, klass: Klass, reporter: str = "", by: str = "") -> Result:
         """Learn or forget one message on a word that is final; what is refused says why. Raises StoreError; then

@@ -38,9 +38,15 @@ class Reviewing:
 
     def suggest(self, request: Request) -> Result:
         """Somebody's word about a message."""
-        message = Message(request.raw)
         if not request.raw.strip():
             return EMPTY
+        result = self._suggested(request)
+        if (own := self._learner.own) is not None:
+            own.said(request, result)
+        return result
+
+    def _suggested(self, request: Request) -> Result:
+        message = Message(request.raw)
         if request.klass is Klass.FORGET:
             digest = digest_of(message)
             if request.way is Way.DOOR:
@@ -64,11 +70,11 @@ class Reviewing:
         """A reviewer's word about suggestions."""
         if len(request.ids) > MOST:
             raise LearningError(f"at most {MOST} suggestions at once")
-        if request.review is Review.ACCEPT:
-            return self._accept(request)
-        if request.review is Review.REJECT:
-            return self._reject(request)
-        return self._undo(request)
+        decide = {Review.ACCEPT: self._accept, Review.REJECT: self._reject, Review.UNDO: self._undo}
+        result = decide[request.review or Review.UNDO](request)
+        if (own := self._learner.own) is not None:
+            own.reviewed(result)
+        return result
 
     def _queue(self, request: Request, one: Suggestion, example: Example, others: Sequence[Suggestion]) -> Result:
         with self._store.change() as change:

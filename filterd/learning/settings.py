@@ -56,6 +56,17 @@ class LearningLimits(Settings):
     labels: int = Field(
         50_000, ge=1_000, description="The newest labels that the model is made from; each takes 10 kB of memory."
     )
+    per_user: bool = Field(
+        False,
+        description="What somebody said of mail to himself also counts, for him alone, for mail that is like it.",
+    )
+    per_user_points: float = Field(
+        7.0,
+        ge=0.5,
+        le=7.9,
+        description="With `per_user`: points that his own words may add; the shipped threshold of the quarantine is 8. "
+        "They take off at most 3.",
+    )
     review: ReviewSettings = Field(
         ReviewSettings(),
         description="Whose word waits for a reviewer: `queue`, `at-once` (and can be undone), or `never`.",

@@ -17,7 +17,8 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from filterd.store.dialect import Dialect, dialect_of
 from filterd.store.words import StoreError
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")  # from the first to the one that this code writes
+# from the first to the one that this code writes
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 FILE = "filterd.db"
 
 

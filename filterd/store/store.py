@@ -38,6 +38,7 @@ from filterd.store.saved import Saved
 from filterd.store.schema import delivered, items, marks, tallies
 from filterd.store.settings import Keep, RetentionSettings
 from filterd.store.suggestions import Suggestions
+from filterd.store.taught import TaughtWords
 from filterd.store.words import ClassCount, Held, QuarantineClass, StoreFull, Tally
 from filterd.store.writer import Counters, Writer
 
@@ -64,6 +65,7 @@ class Store:
         self.said = Said(database)
         self.labels = Labels(database)
         self.suggestions = Suggestions(database)
+        self.taught = TaughtWords(database)
         self._database = database
         self._lock = lock
         self._writer_started: Writer | None = None
