@@ -147,6 +147,7 @@ class Record(Value, kw_only=True):
     generation: Generation = Generation()
     error: str = ""  # the stage that failed and how, when one did
     observed: bool = False  # enforce: false
+    moment: Moment = Moment.DATA  # when it was decided; earlier than DATA there was no message to look at
 
     @property
     def strictest(self) -> Decision | None:
@@ -160,4 +161,3 @@ class Record(Value, kw_only=True):
     def thresholds_of(self, decision: Decision | None) -> Thresholds:
         """The thresholds that this decision was made by."""
         return (decision.thresholds if decision else None) or self.thresholds
-    moment: Moment = Moment.DATA  # when it was decided; earlier than DATA there was no message to look at

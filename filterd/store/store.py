@@ -157,12 +157,12 @@ class Store:
 
         await asyncio.wrap_future(self._writer.submit(work))
 
-    async def remember(self, some: Sequence[SenderNote], written: Sequence[TextNote], half_life: float) -> None:
-        """Add to what is known of senders and texts. Raises StoreUnavailable; then nothing was added."""
     async def released(self, sender: str, recipient: str, since: datetime) -> bool:
         """Was mail of this sender to this recipient ("" is any) released since then? Raises StoreError."""
         return await asyncio.to_thread(self.quarantine.released_since, sender, recipient, since)
 
+    async def remember(self, some: Sequence[SenderNote], written: Sequence[TextNote], half_life: float) -> None:
+        """Add to what is known of senders and texts. Raises StoreUnavailable; then nothing was added."""
 
         def work(connection: Connection, _puts: Puts) -> None:
             self.memory.note(connection, some, written, half_life)
