@@ -75,6 +75,6 @@ def _generation(loaded: Loaded, judges: Judges, ask: Ask) -> Generation:
         ask=ask,
         settings=config.engine,
         rates=Rates(config.rates),
-        wishes=Wishes(dmarc=config.dmarc, greylist=config.greylist),
         relays=config.networks.known_relays,
+        wishes=Wishes(dmarc=config.dmarc, greylist=config.greylist),
     )
