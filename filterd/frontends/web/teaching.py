@@ -31,6 +31,8 @@ def teach(visit: Visit, items: Sequence[QuarantineItem], klass: Klass) -> str:
     say = visit.language.say
     if refused:
         return say("Not learnt: %(why)s", why=refused)
+    if klass is Klass.FORGET:
+        return say("What it taught was taken back.")
     if any(one.queued for one in results):
         return say("It is learnt when a reviewer agrees.")
     return say("It was learnt.")

@@ -20,6 +20,7 @@ from filterd.mail.address import parse_addresses
 from filterd.record import Record, Verdict
 
 _DECEIVE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_JOINERS = "\u200c\u200d"
 MODEL_SAYS = "LEARNT_SPAM"
 _STEPS = ((86_400 * 365, "y"), (86_400 * 7, "w"), (86_400, "d"), (3600, "h"), (60, "min"))
 
@@ -95,8 +96,8 @@ def who(header: str) -> str:
 
 
 def line(text: str) -> str:
-    """One line."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+    """One line. What joins letters of Persian and Hindi, and parts of one emoji, is not printable and stays."""
+    return "".join(char if char.isprintable() or char in _JOINERS else "\ufffd" for char in text)
 
 
 @functools.cache

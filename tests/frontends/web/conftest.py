@@ -9,7 +9,9 @@ import pytest
 
 from filterd.frontends.web import Site
 from filterd.store import RetentionSettings, Store
+from tests.frontends.web.browsing import Pages, serving_pages
 from tests.frontends.web.visitor import site_of
+from tests.peers import require
 
 
 @pytest.fixture
@@ -23,3 +25,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def site(store: Store) -> Iterator[Site]:
     with site_of(store) as site:
         yield site
+
+
+@pytest.fixture(scope="package")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """One running service for all that is tried in a browser."""
+    require("chromium", package="chromium")
+    with serving_pages(tmp_path_factory.mktemp("pages")) as pages:
+        yield pages

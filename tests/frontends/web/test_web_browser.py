@@ -2,97 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import smtplib
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import pytest
-from selenium.common.exceptions import WebDriverException
-from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
 from filterd.learning.link import answers
-from filterd.store import Person, Store
+from filterd.store import Store
+from tests.frontends.web.browsing import MAIL, Pages, login, quiet, text, until
 from tests.frontends.web.chromium import chromium
-from tests.frontends.web.visitor import _HASH, PASSWORD
-from tests.peers import require
-from tests.serving import Serving, free_port
-
-GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
-MAIL = (
-    "From: {name} <{name}@shop.example>\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{subject}@shop.example>\r\n"
-    "MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n"
-    '<p>Hello <b>{name}</b></p><script>document.title="owned"</script><img src="http://127.0.0.1:9/track.png">'
-    "<p>{gtube}</p>\r\n"
-)
-
-
-class Pages:
-    """A running service with pages, and mail for ann and bob in its quarantine."""
-
-    def __init__(self, service: Serving, url: str) -> None:
-        self.service = service
-        self.url = url
-
-    def send(self, to: str, subject: str) -> None:
-        raw = MAIL.format(name=subject.lower(), to=to, subject=subject, gtube=GTUBE)
-        with smtplib.SMTP(*self.service.smtp, timeout=60) as client:
-            client.sendmail("shop@shop.example", [to], raw)
-
-    @property
-    def delivered(self) -> list[bytes]:
-        folder = self.service.maildir / "new"
-        return [path.read_bytes() for path in folder.iterdir()] if folder.is_dir() else []
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    require("chromium", package="chromium")
-    folder: Path = tmp_path_factory.mktemp("pages")
-    host, port = free_port()
-    service = Serving(folder, web={"undo": "2s"})
-    service.config["listeners"].append({"protocol": "web", "listen": f"{host}:{port}"})
-    with service:
-        store = Store.open(service.state, min_free=0)
-        for name in ("ann", "bob"):
-            store.people.add(Person(name=name, addresses=(f"{name}@example.org",)), _HASH)
-        store.close()
-        yield Pages(service, f"http://{host}:{port}")
-
-
-def until(browser: Chrome, true: Callable[[], object], what: str) -> None:
-    away = (WebDriverException,)  # one page is about to take another's place
-    WebDriverWait(browser, 30, 0.1, away).until(lambda _: true(), what)
-
-
-def text(browser: Chrome) -> str:
-    return browser.find_element(By.TAG_NAME, "body").text
-
-
-def login(browser: Chrome, pages: Pages, name: str) -> None:
-    browser.get(f"{pages.url}/login")
-    browser.find_element(By.NAME, "name").send_keys(name)
-    browser.find_element(By.NAME, "password").send_keys(PASSWORD, Keys.ENTER)
-    until(browser, lambda: "Log out" in text(browser), "the quarantine")
-
-
-def quiet(browser: Chrome) -> None:
-    """No error and no violation of the policy in the console."""
-    assert [one["message"] for one in browser.get_log("browser") if one["level"] in ("SEVERE", "WARNING")] == []
-
-
-def serious(browser: Chrome) -> list[str]:
-    """What axe-core finds wrong for those who cannot see, point or hear."""
-    axe = importlib.resources.files("axe_core_python").joinpath("axe.min.js").read_text("utf-8")
-    browser.execute_script(axe)
-    found = browser.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
-    return [
-        f"{one['id']}: {one['nodes'][0]['html'][:120]}"
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
+from tests.frontends.web.visitor import PASSWORD
 
 
 def test_searched_read_released_and_found_at_the_next_hop(pages: Pages) -> None:
@@ -246,19 +165,3 @@ def test_without_javascript(pages: Pages) -> None:
         until(browser, lambda: "Why it is here" in text(browser), "the message")
         browser.find_element(By.LINK_TEXT, "Source").click()
         until(browser, lambda: "Message-ID: <Olives@shop.example>" in text(browser), "the source")
-
-
-@pytest.mark.parametrize(("phone", "dark"), [(False, False), (False, True), (True, False)])
-def test_everybody_can_use_it(pages: Pages, phone: bool, dark: bool) -> None:
-    pages.send("bob@example.org", "Grapes")
-    with chromium(phone=phone, dark=dark) as browser:
-        browser.get(f"{pages.url}/login")
-        assert serious(browser) == []
-        login(browser, pages, "bob")
-        message = browser.find_element(By.CSS_SELECTOR, ".subject a").get_attribute("href")
-        for path in ("/quarantine?q=grapes", f"{message}", "/history", "/senders", "/account"):
-            browser.get(path if path.startswith("http") else pages.url + path)
-            assert serious(browser) == [], path
-            wide = browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, f"{path} has to be moved sideways"
-        quiet(browser)

@@ -118,3 +118,15 @@ def test_nonsense(taught: Site) -> None:
     assert mo.post("/review", act="explode").status_code == 404
     mo.get("/review")
     assert "Nothing was chosen" in mo.post("/review", act="accept").text
+
+
+def test_a_user_takes_back_a_lesson_long_after(taught: Site, store: Store) -> None:
+    (id_,) = hold(store)
+    ann = visitor(taught, "ann")
+    act(ann, "spam", id_)
+    ann.get("/quarantine")  # the notice with its button is gone
+    assert store.labels.counts().spam == 1
+    assert "Take back what it taught" in ann.get(f"/quarantine/{id_}").text
+    assert "What it taught was taken back." in act(ann, "forget", id_, start=f"/quarantine/{id_}")
+    assert store.labels.counts().spam == 0
+    assert "Take back what it taught" not in ann.get(f"/quarantine/{id_}").text

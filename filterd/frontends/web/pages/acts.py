@@ -77,6 +77,8 @@ def _unrelease(visit: Visit, items: list[QuarantineItem]) -> Done:
 
 def _kept(visit: Visit, items: list[QuarantineItem]) -> Done:
     done = visit.site.store.quarantine.unschedule(_ids(items), visit.by)
+    if not done:
+        return visit.language.say("It was released already."), "", []
     return visit.language.count("%(n)s message stays here.", "%(n)s messages stay here.", len(done)), "", []
 
 
@@ -101,8 +103,9 @@ def _spam(visit: Visit, items: list[QuarantineItem]) -> Done:
 
 
 def _unspam(visit: Visit, items: list[QuarantineItem]) -> Done:
-    teach(visit, items, Klass.FORGET)
-    return _undelete(visit, items)
+    said = teach(visit, items, Klass.FORGET)
+    text, undo, done = _undelete(visit, items)
+    return f"{text} {said}", undo, done
 
 
 def _ham(visit: Visit, items: list[QuarantineItem]) -> Done:
@@ -111,8 +114,13 @@ def _ham(visit: Visit, items: list[QuarantineItem]) -> Done:
 
 
 def _unham(visit: Visit, items: list[QuarantineItem]) -> Done:
-    teach(visit, items, Klass.FORGET)
-    return _kept(visit, items)
+    said = teach(visit, items, Klass.FORGET)
+    text, undo, done = _kept(visit, items)
+    return f"{text} {said}", undo, done
+
+
+def _forget(visit: Visit, items: list[QuarantineItem]) -> Done:
+    return teach(visit, items, Klass.FORGET), "", []
 
 
 def _allow(visit: Visit, items: list[QuarantineItem]) -> Done:
@@ -192,6 +200,7 @@ ACTS: dict[str, Callable[[Visit, list[QuarantineItem]], Done]] = {
     "unspam": _unspam,
     "ham": _ham,
     "unham": _unham,
+    "forget": _forget,
     "allow": _allow,
     "unallow": _unallow,
     "block": _block,

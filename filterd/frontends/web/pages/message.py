@@ -9,6 +9,7 @@ from filterd.frontends.web.pages.around import campaign_of, others_of, remembere
 from filterd.frontends.web.pages.quarantine import theirs
 from filterd.frontends.web.view import case
 from filterd.frontends.web.visit import NotFound, Visit
+from filterd.mail import Message
 from filterd.mail.envelope import domain_of
 from filterd.store import QuarantineItem
 from filterd.store.text import fold
@@ -38,6 +39,7 @@ def show(visit: Visit) -> Response:
         lines=store.audit.find(item.id, 20),
         may_list=rights.lists(visit.person, fold(item.recipient), visit.site.settings),
         whose=_whose(visit, item),
+        taught=_taught(visit, raw),
         may_release=rights.may_release(visit.person, item.klass, visit.site.settings),
     )
 
@@ -62,6 +64,13 @@ def download(visit: Visit) -> Response:
     name = "".join(char for char in item.id if char.isalnum())
     headers = {"Content-Disposition": f'attachment; filename="{name}.eml"'}
     return Response(raw, headers=headers, media_type="message/rfc822")
+
+
+def _taught(visit: Visit, raw: bytes | None) -> bool:
+    """Does something stand that this person said of this message?"""
+    if raw is None or not visit.teaches:
+        return False
+    return bool(visit.site.store.suggestions.standing(Message(raw).digest, visit.person.name))
 
 
 def _whose(visit: Visit, item: QuarantineItem) -> list[tuple[str, str]]:
