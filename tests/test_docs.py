@@ -49,6 +49,26 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_into_pages_find_their_heading(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text()):
+        assert anchor in _anchors(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """The headings of a page, as they stand in addresses."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_examples_that_are_tested_are_the_ones_that_are_shown() -> None:
+    shown = {block for page in PAGES for block in re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.S | re.M)}
+    files = [path for path in (ROOT / "docs" / "examples").rglob("*") if path.is_file()]
+    assert files
+    assert not [str(path.relative_to(ROOT)) for path in files if path.read_text() not in shown]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_commands_that_are_shown_exist(page: Path) -> None:
     text = page.read_text()
     blocks = re.findall(r"^```(?:sh)?\n(.*?)^```|^```\w+\n.*?^```", text, re.DOTALL | re.MULTILINE)

@@ -6,6 +6,7 @@ What Postfix queues, refuses and drops is what filterd said; while filterd is do
 from __future__ import annotations
 
 import re
+import shutil
 import smtplib
 import subprocess
 import sys
@@ -99,14 +100,14 @@ def site(folder: Path, *, unix: bool = False, cable: Cable | None = None, **sett
     listed = yaml.safe_load((EXAMPLE / "filterd.yaml").read_text())
     (listener,) = listed.pop("listeners")
     port = free_port()[1]
-    where = f"unix:{folder}/milter" if unix else f"127.0.0.1:{port}"
-    asked = where if unix else f"inet:127.0.0.1:{cable.to(port) if cable else port}"
+    asked = "unix:../filterd/milter.sock" if unix else f"inet:127.0.0.1:{cable.to(port) if cable else port}"
     main = (EXAMPLE / "main.cf").read_text().replace("inet:127.0.0.1:11332", asked)
     zone: dict[str, list[Any]] = {
         name: [{"TXT": [text[at : at + 200] for at in range(0, len(text), 200)]}] for name, text in RECORDS.items()
     }
     with NameServer(zone) as dns:
         postfix = Postfix(master=MASTER, main=f"{main}virtual_mailbox_maps = inline:{{ {BOXES} }}\n")
+        where = f"unix:{_room(postfix)}/milter.sock" if unix else f"127.0.0.1:{port}"
         listed |= {
             "listeners": [{**listener, "listen": where}],
             "dns": {"servers": [dns.address]},
@@ -115,14 +116,19 @@ def site(folder: Path, *, unix: bool = False, cable: Cable | None = None, **sett
         service = Serving(folder, **listed, **settings)
         service.start()
         try:
-            if unix:
-                for path in (folder, *folder.parents[:2]):
-                    path.chmod(0o755)
-                (folder / "milter").chmod(0o666)  # a site puts filterd's and Postfix's users into one group
             with postfix:
                 yield Site(postfix, service, dns)
         finally:
             service.stop()
+
+
+def _room(postfix: Postfix) -> Path:
+    """The folder of a Unix socket that Postfix's user may open: docs/postfix.md, `install -d -m 2750 -g postfix`."""
+    room = postfix.folder / "filterd"
+    room.mkdir()
+    shutil.chown(room, group="postfix")
+    room.chmod(0o2750)
+    return room
 
 
 @pytest.fixture(scope="module")
