@@ -26,6 +26,7 @@ _REPEAT = re.compile(r"(?:[*+?]|\{(\d+)(,?)(\d*)\})\??")
 _CODE = re.compile(r"\\x(?:\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}))")
 _CATEGORY = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)")
 _ONE_OF = re.compile(r"\[(\^?)(\]?(?:\\.|\[:\w+:\]|[^\]\\])*)\]", re.DOTALL)
+_DIGITS = "0123456789"
 _PLACES = frozenset("bBAz")  # \b and the like: they match no character
 _CONTROLS = {"a": "\a", "f": "\f", "t": "\t", "n": "\n", "r": "\r", "v": "\v"}
 _PUNCTUATION = frozenset("\\.+*?()|[]{}^$-/!\"#%&',:;<=>@_`~ ")
@@ -47,7 +48,7 @@ class _Piece:
 
 
 _NOTHING = _Piece(exact=_EMPTY)
-_DIGIT = _Piece(exact=frozenset("0123456789"))
+_DIGIT = _Piece(exact=frozenset(_DIGITS))
 _ANYTHING = _Piece()
 
 
@@ -138,7 +139,7 @@ def _code(match: re.Match[str]) -> _Piece:
 
 def _one_of(match: re.Match[str]) -> _Piece:
     """A class: its characters, when they are few and written one by one."""
-    inside = match[2]
+    inside = match[2].replace(r"\d", _DIGITS)
     if match[1] or "\\" in inside or "[:" in inside or "-" in inside[1:-1] or len(inside) > _CLASS_CHARS:
         return _ANYTHING
     return _Piece(exact=frozenset(inside))

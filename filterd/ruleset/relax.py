@@ -10,6 +10,7 @@ original cannot, and it need not run.
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 
 TOKEN = re.compile(
     r"""(?P<class>\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\])
@@ -31,28 +32,50 @@ TOKEN = re.compile(
 
 _FLAGS = re.compile(r"\(\?[aimsLux-]+\)")
 _SPAN = 8  # a repeat may count that far beyond its least
+_DEEPER = {"open": 1, "around": 1, "atomic": 1, "close": -1}
+_BORDER = ("escape", r"\b")
 
 
 def alternatives(pattern: str) -> tuple[str, ...]:
     """The alternatives of the pattern, each with its flags; the pattern itself where it cannot be parted."""
-    parts: list[list[str]] = [[]]
-    depth = position = 0
     flags = match[0] if (match := _FLAGS.match(pattern)) else ""
+    tokens = _tokens(pattern[len(flags) :])
+    if tokens is None or any(kind == "flags" for kind, _ in tokens):
+        return (pattern,)
+    before, inside, after = _unwrapped(tokens)
+    parts: list[list[str]] = [[]]
+    depth = 0
+    for kind, text in inside:
+        depth += _DEEPER.get(kind, 0)
+        if depth == 0 and text == "|":
+            parts.append([])
+        else:
+            parts[-1].append(text)
+    return tuple(f"{flags}{before}{''.join(part)}{after}" for part in parts)
+
+
+def _tokens(pattern: str) -> list[tuple[str, str]] | None:
+    """Each token, after its kind; None where the pattern cannot be read."""
+    found, position = [], 0
     while position < len(pattern):
-        token = TOKEN.match(pattern, position)
-        if token is None or (token.lastgroup == "flags" and position > 0):
-            return (pattern,)
+        if (token := TOKEN.match(pattern, position)) is None:
+            return None
+        found.append((str(token.lastgroup), token[0]))
         position = token.end()
-        match token.lastgroup:
-            case "open" | "around" | "atomic":
-                depth += 1
-            case "close":
-                depth -= 1
-            case "plain" if token[0] == "|" and depth == 0:
-                parts.append([flags])
-                continue
-        parts[-1].append(token[0])
-    return tuple(map("".join, parts))
+    return found
+
+
+def _unwrapped(tokens: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]], str]:
+    """What is in the group that is all of the pattern, with the word borders around it: `\\b(?:one|two)\\b`."""
+    first, end = 0, len(tokens)
+    while first < end and tokens[first] == _BORDER:
+        first += 1
+    while end > first and tokens[end - 1] == _BORDER:
+        end -= 1
+    depths = list(accumulate(_DEEPER.get(kind, 0) for kind, _ in tokens[first:end]))
+    if end - first < 2 or tokens[first] != ("open", "(?:") or 0 in depths[:-1] or depths[-1] != 0:
+        return "", tokens, ""
+    return r"\b" * first, tokens[first + 1 : end - 1], r"\b" * (len(tokens) - end)
 
 
 def loosen(pattern: str) -> str:

@@ -125,6 +125,12 @@ def test_what_cannot_be_relaxed(pattern) -> None:
         (r"\|a[|]b|c", (r"\|a[|]b", "c")),
         (r"a\{1,90}", (r"a\{1,90}",)),
         ("a(?i)b|c", ("a(?i)b|c",)),
+        ("(?i)(?:a|b(?:c|d))", ("(?i)a", "(?i)b(?:c|d)")),
+        (r"\b(?:a|b)\b", (r"\ba\b", r"\bb\b")),
+        ("(?:a|b)(?:c|d)", ("(?:a|b)(?:c|d)",)),
+        ("(?:a|b)+", ("(?:a|b)+",)),
+        ("(?:a|b)c", ("(?:a|b)c",)),
+        (r"\b", (r"\b",)),
     ],
 )
 def test_parted_and_loosened(pattern, expected) -> None:
@@ -147,6 +153,8 @@ def test_parted_and_loosened(pattern, expected) -> None:
         (r"\$\d+ million", [{" million"}]),
         ("(?:one.*fifth|three)x", [{"fifth", "three"}, {"one", "three"}]),
         (r"(?:risk.?free|no risk)", [{"free", "no risk"}, {"risk", "no risk"}]),
+        (r"top [#\d]", [{f"top {sign}" for sign in "#0123456789"}]),
+        (r"top [^\d]", [{"top "}]),
         (r"top \d", [{f"top {digit}" for digit in range(10)}]),
         ("(?:abc)*", []),
         ("(?:abc)?", []),
