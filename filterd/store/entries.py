@@ -114,9 +114,9 @@ def _make_room(connection: Connection, entry: Entry) -> None:
     counted = select(func.count()).select_from(entries)
     for_one = connection.execute(counted.where(entries.c.recipient == entry.recipient)).scalar_one()
     if for_one >= MOST_EACH and entry.recipient:
-        raise StoreError(f"there are {MOST_EACH} entries for {entry.recipient} already")
+        raise StoreError("There are too many entries for this recipient already: remove some.")
     if connection.execute(counted).scalar_one() >= MOST:
-        raise StoreError(f"there are {MOST} entries already; write to the postmaster")
+        raise StoreError("There are too many entries already: write to the postmaster.")
 
 
 def _remove(connection: Connection, found: Sequence[Row[Any]], by: str) -> list[str]:

@@ -32,7 +32,7 @@ class Saved:
         with self._database.write() as connection:
             connection.execute(delete(saved).where(mine, saved.c.title == values["title"]))
             if connection.execute(select(func.count()).where(mine)).scalar_one() >= MOST:
-                raise StoreError(f"there are {MOST} saved searches already; remove one")
+                raise StoreError("There are too many saved searches already: remove one.")
             insert = self._database.dialect.insert(saved).values(**values, q=clean(search.q, LINE))
             connection.execute(insert)
 

@@ -2,7 +2,7 @@
 
 A program shows a token of somebody's account (`Authorization: Bearer filterd_...`); it sees and does what that person
 may, within the token's scopes. Cookies count for nothing here. Every answer is JSON; an error is
-`{"error": "one sentence"}` with 400, 401, 403, 404 or 503.
+`{"error": "one sentence"}` with 400, 401, 403, 404, 500 or 503; with 500 there is the `incident` that the log tells of.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from filterd.frontends.web import query
 from filterd.frontends.web.operations import LIMIT, OPERATIONS, Body, Call, Operation, Wrong
 from filterd.frontends.web.pages import review
 from filterd.frontends.web.site import Site
-from filterd.frontends.web.visit import BODY, NotFound, Refused
+from filterd.frontends.web.visit import BODY, NotFound, Refused, incident
 from filterd.store import StoreError, StoreUnavailable
 
 
@@ -70,10 +70,17 @@ def _answer(site: Site, request: Request, operation: Operation, body: bytes) -> 
         return _error(503, str(error))
     except StoreError as error:
         return _error(400, str(error))
+    except Exception as error:  # noqa: BLE001  the last one who can say something of it
+        return JSONResponse({"error": "something is broken here", "incident": incident(request, error)}, 500)
 
 
 def _error(status: int, text: str) -> Response:
     return JSONResponse({"error": text}, status)
+
+
+def lost(status: int) -> Response:
+    """There is no such address, or it is not asked like that."""
+    return _error(status, "there is no such operation")
 
 
 def _read(body: bytes, kind: type[Body]) -> Any:
@@ -123,6 +130,7 @@ def _described(one: Operation) -> dict[str, Any]:
         "403": "Not allowed.",
         "404": "Not there.",
         "413": "Too large.",
+        "500": "Broken; the log tells more of the incident.",
         "503": "The database does not answer.",
     }
     answers = {

@@ -47,6 +47,7 @@ HEADERS = {
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 GET, POST = ["GET"], ["POST"]
+LOST = "There is no such page."
 
 
 def create_app(site: Site) -> ASGIApp:
@@ -118,7 +119,10 @@ def _lost(site: Site) -> Callable[[Request, Exception], Response]:
 
     def lost(request: Request, error: Exception) -> Response:
         code = error.status_code if isinstance(error, HTTPException) else 404
-        page = Visit(site, request).render("error.html", code, status=code, text="There is no such page.")
+        if request.url.path.startswith("/api/"):
+            page = api.lost(code)
+        else:
+            page = Visit(site, request).render("error.html", code, status=code, text=LOST, incident="")
         page.headers.update((error.headers or {}) if isinstance(error, HTTPException) else {})
         return page
 

@@ -2,7 +2,8 @@
 
 A page is a plain function `(visit) -> Response`; it runs in a thread, so that it may ask the store. Around it
 `endpoint` finds out who is there, refuses a POST that our own pages did not make, and turns what a page raises into a
-page: `NotFound` (also for what exists and is not theirs to see), `Refused`, and a store that does not answer.
+page: `NotFound` (also for what exists and is not theirs to see), `Refused`, a store that does not answer, and what
+nobody foresaw: an incident, whose name stands on the page and in the log.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ BODY = 1_000_000  # bytes of a form
 NOTICE = "filterd-notice"
 BEFORE = "filterd-before"  # the cookie that a login form is bound to
 THEMES = ("light", "dark")
+BROKEN = "Something is broken here. It was not you. The log tells the postmaster more, under this name:"
 
 
 class NotFound(Exception):
@@ -186,13 +188,25 @@ def _answer(visit: Visit, page: Page, open_: bool, foreign: bool) -> Response:
         return _error(visit, 503, "The database does not answer now. Nothing was changed; try again.")
     except StoreError as error:
         return _error(visit, 400, str(error))
+    except Exception as error:  # noqa: BLE001  the last one who can say something of it
+        return _error(visit, 500, BROKEN, incident(visit.request, error))
 
 
-def _error(visit: Visit, status: int, text: str) -> Response:
+def incident(request: Request, error: Exception) -> str:
+    """The name under which the log tells of a failure of our own."""
+    name = secrets.token_hex(4)
+    why = f"{type(error).__name__}: {error}"
+    log.error("incident", incident=name, method=request.method, path=request.url.path, why=why, exc_info=error)
+    return name
+
+
+def _error(visit: Visit, status: int, text: str, name: str = "") -> Response:
     try:
-        return visit.render("error.html", status, status=status, text=text)
-    except StoreError:  # not even who is there can be asked
-        return Response(text, status, media_type="text/plain")
+        return visit.render("error.html", status, status=status, text=text, incident=name)
+    except Exception as error:  # noqa: BLE001  not even who is there can be asked, or the page itself is what fails
+        if not isinstance(error, StoreError):
+            name = name or incident(visit.request, error)
+        return Response(f"{text} {name}".strip() + "\n", status, media_type="text/plain")
 
 
 def _to_login(visit: Visit) -> Response:

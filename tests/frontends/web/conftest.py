@@ -8,10 +8,27 @@ from pathlib import Path
 import pytest
 
 from filterd.frontends.web import Site
+from filterd.frontends.web.language import LANGUAGES, Catalogue, catalogue
 from filterd.store import RetentionSettings, Store
 from tests.frontends.web.browsing import Pages, serving_pages
 from tests.frontends.web.visitor import site_of
 from tests.peers import require
+
+
+@pytest.fixture(autouse=True)
+def everything_said(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test has a page say is in every catalogue."""
+    known = [catalogue(code).texts for code in LANGUAGES if code != "en"]
+    say, missing = Catalogue.say, set()
+
+    def heard(self: Catalogue, text: str, /, **values: object) -> str:
+        if text and not all(text in texts for texts in known):
+            missing.add(text)
+        return say(self, text, **values)
+
+    monkeypatch.setattr(Catalogue, "say", heard)
+    yield
+    assert not missing
 
 
 @pytest.fixture

@@ -12,10 +12,13 @@ import pytest
 from filterd.decision import Action
 from filterd.frontends import web
 from filterd.frontends.web import Site
+from filterd.frontends.web.app import LOST
 from filterd.frontends.web.digest import EVERY
 from filterd.frontends.web.language import LANGUAGES, catalogue, choose
+from filterd.frontends.web.pages.login import SENT
 from filterd.frontends.web.pages.overview import SPANS
 from filterd.frontends.web.pages.review import VIEWS, WAYS
+from filterd.frontends.web.visit import BROKEN
 from filterd.store import ItemState, QuarantineClass, Role, Store, SuggestionState
 from tests.frontends.web.visitor import hold, visitor
 from tests.peers import require
@@ -38,14 +41,16 @@ def texts() -> set[str]:
         *SuggestionState,
         *WAYS.values(),
         "never",
+        LOST,
+        SENT,
+        BROKEN,
     }
     for path in [*ROOM.rglob("*.html"), *ROOM.rglob("*.txt"), *ROOM.rglob("*.py")]:
         if path.name in ("api.py", "operations.py"):
             continue
         said = path.read_text()
         for pattern in (rf"\bcount\(\s*{TEXT}", rf"\b(?:_|say)\(\s*{TEXT}", r"\b_\('((?:[^'\\]|\\.)*)'",
-                        rf"(?:Refused|Unfit)\({TEXT}", rf"_error\(visit, \d+, {TEXT}",
-                        rf"status=code, text={TEXT}", rf"^SENT = ({TEXT})"):  # fmt: skip
+                        rf"(?:Refused|Unfit)\({TEXT}", rf"_error\(visit, \d+, {TEXT}"):  # fmt: skip
             found |= set(re.findall(pattern, said))
     return {str(one) for one in found}
 

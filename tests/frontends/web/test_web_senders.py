@@ -229,7 +229,7 @@ def test_there_is_an_end_to_entries(site: Site, store: Store, monkeypatch: pytes
         ann.get("/senders")
         answer = ann.post("/senders", verb="deny", whom=f"x{number}.example", **{"for": "ann@example.org"})
     assert answer.status_code == 400
-    assert "there are 3 entries for ann@example.org already" in ann.page
+    assert "There are too many entries for this recipient already" in ann.page
 
 
 def test_who_is_listed_is_found(store: Store) -> None:
