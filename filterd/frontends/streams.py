@@ -1,85 +1,65 @@
-"""Streams: the connections of a door whose clients ask and are answered, one request after the other.
+"""Stream: the connection of a client that asks and is answered, one request after the other.
 
-In: listening sockets, and a conversation: a coroutine that gets a `Stream`. The conversation may raise `Gone` at any
-time (the client left, was silent for too long, or sends slower than the limits allow) and says nothing more then.
-When all places are taken, the client that has been silent longest makes room for the next one.
+In: what the client sends, as lines, as it comes or as a body of known length. Out: what is written. All of it may raise
+`Gone`: the client left, was silent for too long, sends slower than the limits allow or does not read its answer.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import socket
-from collections.abc import Awaitable, Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable
 
-import structlog
-
+from filterd.frontends.connection import Connection, Gone
+from filterd.frontends.listening import Listening
 from filterd.frontends.smtp.settings import SmtpLimits
-
-log = structlog.get_logger("filterd.doors")
 
 BUFFER = 1 << 18  # bytes that wait to be read, and the longest line
 HEAD_SECONDS = 20.0  # how long a request may take until its body begins
-_CHUNK = 1 << 16
 _LINGER = 2.0  # seconds that an answered client may take to close its side
-
-
-class Gone(Exception):
-    """The client will say nothing more, or nothing that is worth waiting for."""
 
 
 class TooLarge(Exception):
     """It sends more than it may."""
 
 
-class Stream:
-    """One client's connection. Everything but `close` may raise Gone."""
+class Stream(Connection):
+    """One client's connection; `conversation` is what is done with it."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, waiting: set[Stream]) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._waiting = waiting
-        self._since = 0.0
-
-    @property
-    def peer(self) -> str | None:
-        """The address of the other end; None on a Unix socket."""
-        name = self._writer.get_extra_info("peername")
-        return name[0].partition("%")[0].removeprefix("::ffff:") if isinstance(name, tuple) else None
-
-    @property
-    def since(self) -> float:
-        """Since when it has been waited for."""
-        return self._since
+    def __init__(self, listening: Listening[Stream], conversation: Callable[[Stream], Awaitable[None]]) -> None:
+        super().__init__(listening)
+        self._conversation = conversation
+        self._buffer = bytearray()
+        self._said_all = False  # the client's side is closed, ours is not
+        self._since: float | None = None  # when it began to be waited for with nothing in hand
+        self._deadline = math.inf  # of what is waited for
 
     async def first(self, seconds: float) -> bytes:
         """The first line of a request; b"" when there is none."""
-        self._since = asyncio.get_running_loop().time()
-        self._waiting.add(self)
+        if self.retiring:
+            raise Gone
+        self._since = self.loop.time()
         try:
             return await self.line(seconds)
         finally:
-            self._waiting.discard(self)
+            self._since = None
 
     async def line(self, seconds: float = HEAD_SECONDS) -> bytes:
-        """A line with its end; b"" at the end of what the client sends. Raises TooLarge."""
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._reader.readuntil(b"\n")
-        except asyncio.IncompleteReadError as error:
-            return error.partial
-        except asyncio.LimitOverrunError as error:
-            raise TooLarge from error
-        except (TimeoutError, OSError) as error:
-            raise Gone from error
+        """A line with its end; what there is at the end of what the client sends. Raises TooLarge."""
+        deadline, scanned = self.loop.time() + seconds, 0
+        while (end := self._buffer.find(b"\n", scanned)) < 0 and len(self._buffer) <= BUFFER:
+            scanned = len(self._buffer)
+            if not await self._awaited(deadline):
+                return self._take(scanned)
+        if not 0 <= end <= BUFFER:
+            raise TooLarge
+        return self._take(end + 1)
 
     async def some(self, seconds: float = HEAD_SECONDS) -> bytes:
         """What has come; b"" at the end of what the client sends."""
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._reader.read(_CHUNK)
-        except (TimeoutError, OSError) as error:
-            raise Gone from error
+        if not self._buffer:
+            await self._awaited(self.loop.time() + seconds)
+        return self._take(len(self._buffer))
 
     async def body(self, length: int | None, limits: SmtpLimits) -> bytes:
         """`length` bytes, or all until the client's end when that is None; fewer when the client ends before.
@@ -90,123 +70,93 @@ class Stream:
         if most > limits.message_size:
             raise TooLarge
         pieces: list[bytes] = []
-        pace = Pace(limits)
+        pace = Pace(limits, self.loop.time())
         while length is None or pace.got < length:
-            size = _CHUNK if length is None else min(_CHUNK, length - pace.got)
-            try:
-                async with asyncio.timeout_at(pace.deadline):
-                    piece = await self._reader.read(size)
-            except (TimeoutError, OSError) as error:
-                raise Gone from error
-            if not piece:
+            if not self._buffer and not await self._awaited(pace.deadline):
                 break
-            pieces.append(piece)
-            pace.got += len(piece)
+            pieces.append(self._take(most + 1 - pace.got if length is None else length - pace.got))
+            pace.got += len(pieces[-1])
             if pace.got > most:
                 raise TooLarge
         return b"".join(pieces)
 
     async def write(self, data: bytes) -> None:
-        try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except OSError as error:
-            raise Gone from error
+        self.say(data)
+        self._deadline = self.loop.time() + self.listening.limits().command_timeout
+        await self.heard()
+        self._deadline = math.inf
+        if self.gone.done():
+            raise Gone
 
     async def finish(self) -> None:
         """Nothing more will be written; what the client still sends is not read, lest a reset reach it before
         our answer does (RFC 9112 section 9.6)."""
-        with contextlib.suppress(OSError, TimeoutError):
-            if self._writer.can_write_eof():
-                self._writer.write_eof()
-            async with asyncio.timeout(_LINGER):
-                while await self._reader.read(_CHUNK):
-                    pass
+        with contextlib.suppress(OSError, Gone):
+            if self.wire.can_write_eof():
+                self.wire.write_eof()
+            deadline = self.loop.time() + _LINGER
+            while await self._awaited(deadline):
+                self._buffer.clear()
 
-    def abort(self) -> None:
-        self._writer.transport.abort()
+    # what the transport and the listener call
 
-    def close(self) -> None:
-        self._writer.close()
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) > BUFFER:
+            self.hold()
+        self.wake()
+
+    def eof_received(self) -> bool | None:
+        """It may have ended its side alone, as spamc does, and listen on."""
+        self._said_all = True
+        self.wake()
+        return True
+
+    def check(self, now: float) -> None:
+        if now > self._deadline:
+            self.cut()
+
+    def wasted(self, now: float) -> float:
+        return 0.0 if self._since is None else now - self._since
+
+    def retire(self) -> None:
+        super().retire()
+        if self._since is not None:
+            self.cut()
+
+    def cut(self) -> None:
+        super().cut()
+        self.task.cancel()  # it may wait for what is not the client's
+
+    async def converse(self) -> None:
+        if self.listening.enter(self):
+            await self._conversation(self)
+
+    async def _awaited(self, deadline: float) -> bool:
+        """Wait until something has come; False at the end of what the client sends."""
+        if self._said_all:
+            return False
+        self._deadline = deadline
+        before = len(self._buffer)
+        await self.more()
+        self._deadline = math.inf
+        return len(self._buffer) > before
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
 
 
 class Pace:
     """By when the next bytes of a body must have come: `data_rate`, measured from its begin, after a grace."""
 
-    def __init__(self, limits: SmtpLimits) -> None:
+    def __init__(self, limits: SmtpLimits, began: float) -> None:
         self.got = 0
         self._limits = limits
-        self._began = asyncio.get_running_loop().time()
+        self._began = began
 
     @property
     def deadline(self) -> float:
         seconds = self._limits.data_window + self.got / max(1, self._limits.data_rate)
         return self._began + min(seconds, self._limits.data_timeout)
-
-
-class Streams:
-    """The connections of one listener."""
-
-    def __init__(self, converse: Callable[[Stream], Awaitable[None]], limits: Callable[[], SmtpLimits]) -> None:
-        self._converse = converse
-        self._limits = limits
-        self._servers: list[asyncio.Server] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: set[Stream] = set()
-        self._closing = False
-
-    async def start(self, sockets: Sequence[socket.socket]) -> None:
-        for opened in sockets:
-            serve = asyncio.start_unix_server if opened.family == socket.AF_UNIX else asyncio.start_server
-            self._servers.append(await serve(self._connected, sock=opened, limit=BUFFER))
-
-    def close(self) -> None:
-        """Take no new connections; those under way get their answer."""
-        self._closing = True
-        for server in self._servers:
-            server.close()
-        for stream in self._waiting:
-            stream.abort()
-
-    async def drain(self) -> None:
-        """Return when the last client has its answer."""
-        try:
-            while self._tasks:
-                await asyncio.wait(self._tasks)
-        except asyncio.CancelledError:
-            for task in self._tasks:
-                task.cancel()
-            raise
-
-    @property
-    def closing(self) -> bool:
-        return self._closing
-
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        stream = Stream(reader, writer, self._waiting)
-        if len(self._tasks) >= self._limits().connections and not self._make_room():
-            stream.abort()
-            return
-        task = asyncio.ensure_future(self._run(stream))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _make_room(self) -> bool:
-        longest = min(self._waiting, key=lambda stream: stream.since, default=None)
-        if longest is None:
-            log.warning("full", connections=len(self._tasks))
-            return False
-        self._waiting.discard(longest)
-        longest.abort()
-        return True
-
-    async def _run(self, stream: Stream) -> None:
-        try:
-            await self._converse(stream)
-        except Gone:
-            stream.abort()
-        except Exception as error:  # noqa: BLE001  one client's trouble is no other's
-            log.error("session-failed", why=f"{type(error).__name__}: {error}")
-            stream.abort()
-        finally:
-            stream.close()

@@ -170,6 +170,7 @@ def test_idle_connections_make_room() -> None:
     async def run() -> None:
         async with opened(http(ROUTES, limits={"connections": 20})) as port:
             idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(40)]
+            await asyncio.sleep(0.3)  # then they are idle, and not just about to speak
             async with asyncio.timeout(5):
                 assert b"well" in await ask(port, b"GET /good HTTP/1.0\r\n\r\n")
             for _, writer in idle:

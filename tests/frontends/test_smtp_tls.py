@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
+import gc
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from filterd.frontends.smtp.tls import server_context
-from tests.frontends.smtp_kit import Client, on_both_loops, serving
+from tests.frontends.smtp_kit import Client, Sieve, on_both_loops, serving, until
 
 MESSAGE = b"Subject: hello\r\n\r\nbody\r\n"
 
@@ -196,3 +199,77 @@ async def _until_closed(client: Client) -> None:
             pass
     except ConnectionError:
         return
+
+
+def tls_sessions() -> int:
+    """How many the server's side holds in memory."""
+    gc.collect()
+    return sum(isinstance(one, ssl.SSLObject) and one.server_side for one in gc.get_objects())
+
+
+@pytest.mark.parametrize("where", ["before a mail", "within a message", "behind a mail"])
+def test_a_client_that_just_leaves_leaves_nothing_of_its_session(context: ssl.SSLContext, where: str) -> None:
+    """No farewell, no close_notify, and then no timer that keeps the session (260 KB of it, under uvloop)."""
+
+    async def run() -> None:
+        async with serving(context=context) as kit:
+            for _ in range(5):
+                async with kit.client() as client:
+                    await client.hello()
+                    await client.ask("STARTTLS")
+                    await start_tls(client)
+                    await client.hello()
+                    if where == "behind a mail":
+                        await client.mail(MESSAGE)
+                    elif where == "within a message":
+                        await client.ask("MAIL FROM:<a@example.net>")
+                        await client.ask("RCPT TO:<b@example.org>")
+                        await client.ask("DATA")
+                        client.send(MESSAGE[:20])
+                    client.writer.transport.abort()
+            await until(lambda: kit.server.connections == 0)
+            await until(lambda: tls_sessions() == 0, 5.0)
+
+    on_both_loops(run)
+
+
+def test_close_notify_while_an_answer_is_awaited(context: ssl.SSLContext) -> None:
+    """The loops cannot write any more then (RFC 8446 section 6.1 would let them): no answer, and so no delivery."""
+
+    async def run() -> None:
+        sieve = Sieve(pause=asyncio.Event())
+        async with serving(context=context, filter=sieve) as kit, kit.client() as client:
+            await client.hello()
+            await client.ask("STARTTLS")
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = client_context().wrap_bio(incoming, outgoing)
+
+            async def until_done(step: Callable[[], object]) -> None:
+                async with asyncio.timeout(5):
+                    while True:
+                        try:
+                            step()
+                        except ssl.SSLWantReadError:
+                            client.writer.write(outgoing.read())
+                            incoming.write(await client.reader.read(65536))
+                        else:
+                            return client.writer.write(outgoing.read())
+
+            await until_done(tls.do_handshake)
+            for line in ("EHLO x", "MAIL FROM:<a@example.net>", "RCPT TO:<b@example.org>", "DATA"):
+                tls.write(line.encode() + b"\r\n")
+                await until_done(lambda: tls.read(65536))
+            tls.write(MESSAGE + b".\r\n")
+            client.writer.write(outgoing.read())
+            await until(lambda: bool(sieve.seen))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.unwrap()
+            client.writer.write(outgoing.read())
+            async with asyncio.timeout(5):
+                incoming.write(await client.reader.read())  # to the end
+            with contextlib.suppress(ssl.SSLError):
+                assert tls.read(65536) == b"", "only its own close_notify comes back"
+            await until(lambda: kit.server.connections == 0 and not kit.server.traffic.work)
+            assert kit.hop.delivered == []
+
+    on_both_loops(run)

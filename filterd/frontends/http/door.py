@@ -21,10 +21,11 @@ from filterd.frontends.http import rspamd
 from filterd.frontends.http.answer import Answer, Head, Refused, Route, json_answer, text_answer
 from filterd.frontends.http.exchange import Answerer, Exchange
 from filterd.frontends.learner import Klass, LearnError
+from filterd.frontends.listening import Listening
 from filterd.frontends.settings import HttpListener
 from filterd.frontends.spamd.request import first_line
 from filterd.frontends.spamd.session import converse
-from filterd.frontends.streams import HEAD_SECONDS, Stream, Streams, TooLarge
+from filterd.frontends.streams import HEAD_SECONDS, Stream, TooLarge
 
 Answering = Callable[["HttpDoor", Head, "str | None", bytes], Awaitable[Answer]]
 
@@ -37,17 +38,17 @@ class HttpDoor:
         self.settings = settings
         self.controller = controller
         self._routes = routes
-        self._streams = Streams(self._converse, lambda: self.desk.limits)
+        self._listening = Listening[Stream](desk.name, lambda: self.desk.limits)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        await self._streams.start(sockets)
+        await self._listening.start(sockets, lambda: Stream(self._listening, self._converse))
 
     def close(self) -> None:
         """Take no new connections; those under way get their answer."""
-        self._streams.close()
+        self._listening.close()
 
     async def drain(self) -> None:
-        await self._streams.drain()
+        await self._listening.drain()
 
     async def _converse(self, stream: Stream) -> None:
         try:
@@ -68,7 +69,7 @@ class HttpDoor:
             room=self.desk.room,
             wait=self.desk.wait,
         )
-        await exchange.run(line, lambda: self._streams.closing)
+        await exchange.run(line)
 
     def _admit(self, peer: str | None, head: Head) -> Answerer:
         """Who answers this request; raises Refused."""

@@ -7,7 +7,6 @@ Gone. A failing answerer is a 500 that says nothing about why.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -16,9 +15,10 @@ import h11
 import structlog
 
 from filterd.engine.budget import Budget, OverBudget
+from filterd.frontends.connection import Gone
 from filterd.frontends.http.answer import Answer, Head, Refused
 from filterd.frontends.smtp.settings import SmtpLimits
-from filterd.frontends.streams import BUFFER, HEAD_SECONDS, Gone, Pace, Stream, TooLarge
+from filterd.frontends.streams import BUFFER, HEAD_SECONDS, Pace, Stream, TooLarge
 
 log = structlog.get_logger("filterd.http")
 
@@ -45,10 +45,10 @@ class Exchange:
         self._wait = wait
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=BUFFER)
 
-    async def run(self, first: bytes, ending: Callable[[], bool]) -> None:
-        """Answer the request that `first` begins and those after it, until `ending` or the client ends it."""
+    async def run(self, first: bytes) -> None:
+        """Answer the request that `first` begins and those after it, until either side ends it."""
         self._http.receive_data(first)
-        while await self._answer_one(ending):
+        while await self._answer_one():
             self._http.start_next_cycle()
             if not self._http.trailing_data[0]:
                 first = await self._stream.first(KEEP_ALIVE)
@@ -57,7 +57,7 @@ class Exchange:
                 self._http.receive_data(first)
         await self._stream.finish()
 
-    async def _answer_one(self, ending: Callable[[], bool]) -> bool:
+    async def _answer_one(self) -> bool:
         """Answer one request; True when another may follow."""
         method = b""
         try:
@@ -73,7 +73,7 @@ class Exchange:
         except OverBudget as error:
             answer = Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(error)).answer
         read = self._http.their_state is h11.DONE
-        await self._send(answer, with_body=method != b"HEAD", last=not read or ending())
+        await self._send(answer, with_body=method != b"HEAD", last=not read or self._stream.retiring)
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     async def _answered(self, request: h11.Request) -> Answer:
@@ -98,8 +98,8 @@ class Exchange:
 
     async def _body(self) -> bytes:
         pieces: list[bytes] = []
-        pace = Pace(self._limits)
-        clock = asyncio.get_running_loop().time
+        clock = self._stream.loop.time
+        pace = Pace(self._limits, clock())
         while isinstance(event := await self._event(pace.deadline - clock()), h11.Data):
             pieces.append(bytes(event.data))
             pace.got += len(event.data)

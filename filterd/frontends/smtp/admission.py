@@ -1,4 +1,4 @@
-"""Admission: who may connect. And AbuseLog: who was told to go, in a log that floods cannot fill.
+"""Admission: who may connect. And Failures: who may go on trying passwords.
 
 Counts only; time comes as an argument, in seconds of a monotonic clock.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
-from typing import Any
 
 from filterd.frontends.smtp import replies
 from filterd.frontends.smtp.settings import SmtpLimits
@@ -15,7 +14,6 @@ from filterd.reply import Reply
 
 _MINUTE = 60.0
 _TEN_MINUTES = 600.0
-_QUIET = 10.0  # seconds between two log lines about the same thing
 
 
 class Admission:
@@ -76,21 +74,3 @@ def group(address: str | None) -> str:
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is None:
         return ip.exploded[:19]
     return str(getattr(ip, "ipv4_mapped", ip))
-
-
-class AbuseLog:
-    """One line about each kind of abuse in ten seconds, saying how many it stands for."""
-
-    def __init__(self, logger: Any, listener: str) -> None:
-        self._logger = logger
-        self._listener = listener
-        self._quiet_until: dict[str, float] = {}
-        self._unsaid: Counter[str] = Counter()
-
-    def note(self, what: str, peer: str | None, now: float) -> None:
-        if now < self._quiet_until.get(what, 0.0):
-            self._unsaid[what] += 1
-            return
-        self._quiet_until[what] = now + _QUIET
-        more = self._unsaid.pop(what, 0)
-        self._logger.warning("abuse", what=what, peer=peer or "", listener=self._listener, more=more)

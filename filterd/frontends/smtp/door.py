@@ -39,6 +39,11 @@ class Door:
         return isinstance(self.settings, SubmissionListener)
 
     @property
+    def begins_before_smtp(self) -> bool:
+        """Does something come before the first word of SMTP?"""
+        return self.settings.proxy_protocol or self.settings.tls is TlsUse.IMPLICIT
+
+    @property
     def before_queue(self) -> bool:
         return self.settings.position is Position.BEFORE_QUEUE
 

@@ -5,20 +5,19 @@ ours, because its DATA loop costs ten times what a bulk reader does, its timer s
 replies have no enhanced codes. Commands are answered in order, and what a pipelining client asked at once is
 answered in one write.
 
-The handler task is never cancelled from outside: a client that leaves, a timeout and a shutdown all end the
-waiting for its next words with `Gone`. Whatever ends it, the transaction is given up and the connection
-closed.
+Whatever ends the conversation, the transaction is given up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, cast
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import structlog
 from aiosmtpd.smtp import SMTP
 
+from filterd.frontends.connection import CLOSING, Connection, Gone
 from filterd.frontends.smtp import replies
 from filterd.frontends.smtp.commands import parse_bdat, parse_line
 from filterd.frontends.smtp.data import Collector
@@ -32,40 +31,27 @@ from filterd.reply import Reply
 if TYPE_CHECKING:
     from filterd.frontends.smtp.server import SmtpServer
 
-log = structlog.get_logger("filterd.smtp")
-
 _MOST_UNREAD = 1 << 16  # octets of commands that may wait while one is obeyed
 _TURN = 50  # commands of one client after which it is somebody else's turn
 _MANY_CHUNKS = 1000  # of a message; from there on they have so many octets each, on average
-_CLOSING = 10.0  # seconds that a closing connection may take to send what is left
 _IDLE_VERBS = frozenset(("NOOP", "RSET", "VRFY", "EXPN", "HELP", "EHLO", "HELO", "LHLO", "XCLIENT", "XFORWARD"))
 _OTHER_PROTOCOLS = frozenset(("GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PROPFIND", "PRI", "HOST:"))
 
 
-class Gone(Exception):
-    """The client will say nothing more."""
-
-
-class SmtpProtocol(SMTP):
+class SmtpProtocol(Connection, SMTP):
     """One client's connection to a `SmtpServer`."""
 
     def __init__(self, server: SmtpServer, caller: Caller | None = None) -> None:
-        super().__init__(None, hostname=server.door.site.hostname, loop=server.loop)
-        self.caller = caller  # known beforehand when a PROXY header was read
+        """`caller` is known beforehand when a PROXY header was read."""
+        SMTP.__init__(self, None, hostname=server.door.site.hostname, loop=server.listening.loop)
+        Connection.__init__(self, server.listening)
         self.watch = Watch()
-        self.retiring = False
-        self.wire: asyncio.Transport
-        self.task: asyncio.Task[None]
+        self.counted = False  # by its address
         self._server = server
+        self._proxied = caller
         self._dialogue: Dialogue
         self._inbox = Inbox()
         self._out = bytearray()
-        self._gone: asyncio.Future[None] = self.loop.create_future()
-        self._waiter: asyncio.Future[None] | None = None
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._reading = True
-        self._aborting: asyncio.TimerHandle | None = None
         self._collector: Collector | None = None
         self._data_began = 0.0  # of a message in chunks
         self._idle = 0
@@ -88,16 +74,22 @@ class SmtpProtocol(SMTP):
         """Octets of the data so far."""
         return self._collector.received if self._collector is not None else 0
 
+    @cached_property
+    def caller(self) -> Caller:
+        return self._proxied or Caller.at(self.wire.get_extra_info("peername"))
+
+    @property
+    def peer(self) -> str | None:
+        return self.caller.speaker
+
     # what the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.wire = cast(asyncio.Transport, transport)
-        self.caller = self.caller or Caller.at(transport.get_extra_info("peername"))
+        super().connection_made(transport)
         self._dialogue = Dialogue(lambda: self._server.door, self.caller, self._server.traffic)
         if tls := transport.get_extra_info("ssl_object"):
             self._dialogue.tls = describe(tls)
         self._enter(Stage.WORK)
-        self.task = self._handler_coroutine = self.loop.create_task(self._handle_client())
 
     def data_received(self, data: bytes) -> None:
         if self._collector is not None:
@@ -108,35 +100,20 @@ class SmtpProtocol(SMTP):
         self._inbox.feed(data)
         if self.watch.line_since is None:
             self.watch.line_since = self.loop.time()
-        if len(self._inbox) > _MOST_UNREAD and self._reading and not self.wire.is_closing():
-            self._reading = False
-            self.wire.pause_reading()
-        self._wake()
+        if len(self._inbox) > _MOST_UNREAD:
+            self.hold()
+        self.wake()
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool | None:
         """True: the client ended its side behind a pipelined QUIT, as Exim does, and listens on."""
         if self._inbox.ends_in_quit and self._dialogue.tls is None:
             self._said_all = True
             return True
-        self._leave()
-        return False
+        return super().eof_received()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._leave()
-        self._writable.set()
-        if self._aborting is not None:
-            self._aborting.cancel()
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    # what the server calls
+    # what the listener calls
 
     def check(self, now: float) -> None:
-        """Called every second or so: cut who is too slow."""
         match self.watch.late(now, self._dialogue.door.limits, self._received):
             case Late.COMMAND:
                 self.dismiss(replies.TIMED_OUT)
@@ -144,48 +121,36 @@ class SmtpProtocol(SMTP):
                 self.dismiss(replies.TIMED_OUT, "slow command")
             case Late.DATA:
                 self.dismiss(replies.TOO_SLOW, "slow data")
-            case Late.WORK if not self._writable.is_set():
-                self.wire.abort()
+            case Late.WORK if self.unheard:
+                self.cut()
 
     def wasted(self, now: float) -> float:
-        """For how many seconds this session has been of no use to anybody; 0 when it is of use."""
         limits = self._dialogue.door.limits
         return self.watch.wasted(now, limits, self._received, within_mail=self._dialogue.within_mail)
 
     def retire(self) -> None:
-        """Close when the open transaction has ended; at once when there is none."""
-        self.retiring = True
+        super().retire()
         if self.idle:
             self.dismiss(replies.SHUTTING_DOWN)
+
+    def make_room(self) -> None:
+        self.dismiss(replies.MADE_ROOM, "idle connections")
+        self._server.dismissed(self)
 
     def dismiss(self, reply: Reply, abuse: str | None = None) -> None:
         """Say a last word and close."""
         if abuse:
-            self._note(abuse)
+            self.note(abuse)
         self._out += replies.render(reply)
-        self._close()
-        self._leave()
+        self.close()
+        self.give_up()
 
     # the conversation
 
-    async def _handle_client(self) -> None:
-        try:
-            refusal = self._server.enter(self)
-            if refusal is not None:
-                self._say(refusal)
-            else:
-                await self._converse()
-        except Gone:
-            pass
-        except Exception:
-            log.exception("session-failed", listener=self._server.name)
-            self._say(replies.INTERNAL_ERROR)
-        finally:
-            await self._dialogue.end()
-            self._close()
-            self._server.leave(self)
-
-    async def _converse(self) -> None:
+    async def converse(self) -> None:
+        refusal = self._server.admit(self)
+        if refusal is not None:
+            return self._say(refusal)
         self._say(await self._dialogue.greet())
         obeyed = 0
         while not self._ended:
@@ -196,9 +161,16 @@ class SmtpProtocol(SMTP):
                 await self._flush()
                 await asyncio.sleep(0)  # whoever pipelines thousands of commands lets others speak in between
 
+    def failed(self) -> None:
+        self._say(replies.INTERNAL_ERROR)
+
+    async def ended(self) -> None:
+        await self._dialogue.end()
+        self._server.dismissed(self)
+
     async def _line(self) -> bytes | Reply:
         """The next line of the client. What was answered goes out when there is nothing left to answer."""
-        while not self._gone.done():
+        while not self.gone.done():
             line = self._inbox.take()
             if line is not None:
                 self.watch.line_since = self.loop.time() if self._inbox.within_line else None
@@ -325,10 +297,10 @@ class SmtpProtocol(SMTP):
         try:
             transport = await self.loop.start_tls(
                 self.wire, self, door.tls, server_side=True,
-                ssl_handshake_timeout=door.limits.handshake_timeout, ssl_shutdown_timeout=_CLOSING,
+                ssl_handshake_timeout=door.limits.handshake_timeout, ssl_shutdown_timeout=CLOSING,
             )  # fmt: skip
         except (OSError, ssl.SSLError) as error:
-            self._note("TLS handshake")
+            self.note("TLS handshake")
             raise Gone from error
         if transport is None:
             raise Gone
@@ -336,7 +308,7 @@ class SmtpProtocol(SMTP):
         await self._dialogue.secured(describe(transport.get_extra_info("ssl_object")))
 
     async def _finish(self, collector: Collector) -> None:
-        for answer in await self._dialogue.finish(collector, self._gone):
+        for answer in await self._dialogue.finish(collector, self.gone):
             self._say(answer)
             if answer.ok:
                 self._idle = self._bad = 0
@@ -374,56 +346,35 @@ class SmtpProtocol(SMTP):
         self._say(reply)
         self._ended = True
         if abuse:
-            self._note(abuse)
-
-    def _note(self, abuse: str) -> None:
-        self._server.abuse.note(abuse, self.caller.speaker if self.caller else None, self.loop.time())
+            self.note(abuse)
 
     # waiting and writing
 
     async def _await_client(self, stage: Stage) -> None:
         """Wait until the client said something; raises Gone when it will not."""
-        if self._gone.done() or self._said_all:
+        if self._said_all:
             raise Gone
         if stage is not self.watch.stage:
             self._enter(stage)
-        if not self._reading and not self.wire.is_closing():
-            self._reading = True
-            self.wire.resume_reading()
-        self._waiter = self.loop.create_future()
-        await self._waiter
-        if self._gone.done():
-            raise Gone
+        await self.more()
         if stage is not Stage.DATA or self._collector is None:
             self._enter(Stage.WORK)
 
     async def _flush(self) -> None:
-        if self._out and not self.wire.is_closing():
-            self.wire.write(bytes(self._out))
+        if self._out:
+            self.say(bytes(self._out))
             self._out.clear()
-        if not self._writable.is_set():
-            await self._writable.wait()
+        await self.heard()
 
     def _enter(self, stage: Stage) -> None:
         self.watch.enter(stage, self.loop.time())
 
-    def _close(self) -> None:
+    def close(self) -> None:
         if self.watch.stage is not Stage.CLOSING:
             self._enter(Stage.CLOSING)
-            if self._out and not self.wire.is_closing():
-                self.wire.write(bytes(self._out))
+            self.say(bytes(self._out))
             self._out.clear()
-            self.wire.close()
-            self._aborting = self.loop.call_later(_CLOSING, self.wire.abort)
-
-    def _leave(self) -> None:
-        if not self._gone.done():
-            self._gone.set_result(None)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            super().close()
 
 
 _VERBS = [name for name in vars(SmtpProtocol) if name.startswith("smtp_")]

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 import structlog
 
 from filterd.frontends.advice import Desk
+from filterd.frontends.listening import Listening
 from filterd.frontends.spamd import replies
 from filterd.frontends.spamd.request import first_line
 from filterd.frontends.spamd.session import converse
-from filterd.frontends.streams import HEAD_SECONDS, Stream, Streams, TooLarge
+from filterd.frontends.streams import HEAD_SECONDS, Stream, TooLarge
 
 log = structlog.get_logger("filterd.spamd")
 
@@ -25,17 +26,17 @@ class SpamdDoor:
     def __init__(self, desk: Desk, *, tell: bool) -> None:
         self.desk = desk
         self.tell = tell
-        self._streams = Streams(self._converse, lambda: self.desk.limits)
+        self._listening = Listening[Stream](desk.name, lambda: self.desk.limits)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        await self._streams.start(sockets)
+        await self._listening.start(sockets, lambda: Stream(self._listening, self._converse))
 
     def close(self) -> None:
         """Take no new connections; those under way get their answer."""
-        self._streams.close()
+        self._listening.close()
 
     async def drain(self) -> None:
-        await self._streams.drain()
+        await self._listening.drain()
 
     async def _converse(self, stream: Stream) -> None:
         try:
