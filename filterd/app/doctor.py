@@ -206,6 +206,7 @@ def _permissions(loaded: Loaded) -> Iterator[Told]:
         for name in ("secret", "filterd.db", "filterd.db-wal"):
             if (state / name).exists():
                 yield from map(before, _secret(state / name))
+        yield from map(before, _of_one_owner(state))
         if not os.access(state, os.W_OK | os.X_OK) and not path_of(state).exists():
             mend = "Run the service as the folder's owner."
             yield before(Told("permissions", Level.DOUBT, f"{state} cannot be written by this user", mend))
@@ -237,6 +238,16 @@ def _secret(path: Path, *, folder: bool = False) -> Iterator[Told]:
     if mode is not None and mode & 0o007:
         mend = f"chmod {'750' if folder else '600'} {path}"
         yield Told("permissions", Level.BAD, f"everybody on this host may read {path}", mend)
+
+
+def _of_one_owner(state: Path) -> Iterator[Told]:
+    """The service writes all that is in the folder, so all of it is the folder's owner's."""
+    with contextlib.suppress(OSError):
+        owner = state.stat().st_uid
+        strange = next((path for path in state.rglob("*") if path.lstat().st_uid != owner), None)
+        if strange is not None:
+            mend = f"chown -R --reference={state} {state}"
+            yield Told("permissions", Level.BAD, f"{strange} belongs to somebody else than {state}", mend)
 
 
 def _not_writable(path: Path) -> Iterator[Told]:

@@ -1,14 +1,16 @@
 """The state folder: where the service keeps what must outlive it, readable by nobody else.
 
-`prepare` makes it and the secret in it; `Bypass` is the file behind `filterd bypass`. Fails with
-StateError, one sentence.
+`prepare` makes it and the secret in it; `hand_over` gives its owner what root made there; `Bypass` is the file behind
+`filterd bypass`. Fails with StateError, one sentence.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,21 @@ def prepare(state: Path) -> bytes:
         return _secret(state / "secret")
     except OSError as error:
         raise StateError(f"the state folder {state} cannot be used: {error.strerror}") from error
+
+
+def hand_over(state: Path) -> None:
+    """Give what root has made in the folder to the folder's owner; else the service could not open it."""
+    with contextlib.suppress(OSError):
+        owner = state.stat()
+        if os.geteuid() or not owner.st_uid:
+            return
+        for _, folders, files, at in os.fwalk(state.resolve(), follow_symlinks=False):
+            for name in (*folders, *files):
+                found = os.stat(name, dir_fd=at, follow_symlinks=False)
+                # a second name could be a file that lies elsewhere, and is not the owner's to have
+                own = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
+                if own and not found.st_uid:
+                    os.chown(name, owner.st_uid, owner.st_gid, dir_fd=at, follow_symlinks=False)
 
 
 def _secret(path: Path) -> bytes:

@@ -7,6 +7,7 @@ terminal.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import sys
@@ -82,10 +83,17 @@ def _say(text: str) -> int:
 
 
 def read_config(path: Path | None) -> Config:
-    """The configuration that a command works with; raises ConfigError with every problem."""
+    """The configuration that a command works with; raises ConfigError with every problem.
+
+    What root makes in the state folder is the service's in the end.
+    """
+    from filterd.app.state import hand_over
     from filterd.config import find_config, load_config
 
-    return load_config(find_config(path))
+    config = load_config(find_config(path))
+    if os.geteuid() == 0:
+        atexit.register(hand_over, config.state)
+    return config
 
 
 def state_folder(path: Path | None) -> Path:

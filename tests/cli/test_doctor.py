@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +90,25 @@ def test_lists_that_are_not_well(tmp_path: Path) -> None:
         found = bad(examined(config_file(tmp_path, dns={"servers": [server.address]}, lists=lists)), "lists")
     assert [one.text.split()[2] for one in found] == ["gone", "no"]
     assert "resolver of your own" in found[1].mend
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_does_in_the_folder_of_another_user_leaves_it_usable_for_him(tmp_path: Path) -> None:
+    path = config_file(tmp_path)
+    state = tmp_path / "state"
+    os.chown(state, 65534, 65534)
+    (tmp_path / "elsewhere").write_text("root's")
+    (state / "second-name").hardlink_to(tmp_path / "elsewhere")
+    (state / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "mail.eml").write_bytes(HOPS.raw)
+    command = [sys.executable, "-m", "filterd", "learn", "spam", str(tmp_path / "mail.eml"), "-c", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    owners = {one.name: one.lstat().st_uid for one in state.rglob("*")}
+    assert (owners.pop("second-name"), owners.pop("link")) == (0, 0)
+    assert set(owners.values()) == {65534}, owners
+    assert (tmp_path / "elsewhere").stat().st_uid == 0
+    (one,) = bad(examined(path), "permissions")
+    assert one.mend == f"chown -R --reference={state} {state}"
 
 
 def test_permissions(tmp_path: Path) -> None:
