@@ -18,7 +18,7 @@ from filterd.store.dialect import Dialect, dialect_of
 from filterd.store.words import StoreError
 
 # from the first to the one that this code writes
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 FILE = "filterd.db"
 
 

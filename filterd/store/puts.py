@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, insert
 
 from filterd.ids import new_id
 from filterd.record import Record
-from filterd.store import facets, rows
+from filterd.store import facets, rows, totals
 from filterd.store.dialect import Dialect
 from filterd.store.schema import KEY_BITS, bodies, delivered, items, record_data, records, tallies
 from filterd.store.text import clean
@@ -90,6 +90,7 @@ class Puts:
                 row["key"] = key
             connection.execute(insert(items), list(new.values()))
             self._dialect.index(connection, items, list(new.values()))
+            totals.opened(connection, self._dialect, [(row["klass"], row["stored"]) for row in new.values()])
             there |= {identity: row["id"] for identity, row in new.items()}
         return [tuple(there[identity] for identity in those) for those in places]
 
@@ -112,6 +113,7 @@ class Puts:
         connection.execute(insert(record_data), [_data(key, e) for key, e in zip(keys, entries, strict=True)])
         self._dialect.index(connection, records, columns)
         self._count(connection, columns)
+        totals.add(connection, self._dialect, {totals.RECORDS: (len(columns), 0)})
 
     def _rewrite(self, connection: Connection, known: Sequence[tuple[Any, dict[str, Any], Entry]]) -> None:
         """Put records in the place of earlier ones of the same messages; what was kept of these stays."""

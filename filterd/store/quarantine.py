@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
 from filterd.decision import Edits
-from filterd.store import rows
+from filterd.store import rows, totals
 from filterd.store.audit import note
 from filterd.store.database import Database
 from filterd.store.facets import Facet, address
@@ -165,11 +165,14 @@ class Quarantine:
     def _settle(self, claim: Claim, what: str, values: dict[str, Any]) -> bool:
         mine = and_(items.c.id == claim.item.id, items.c.claim == claim.token)
         change = update(items).where(mine, items.c.state == ItemState.RELEASING.value)
+        settled = change.values(values | {"state_at": rows.now(), "claim": ""})
         with self._database.write() as connection:
-            done = connection.execute(change.values(values | {"state_at": rows.now(), "claim": ""})).rowcount
-            if done:
+            row = connection.execute(settled.returning(items.c.klass, items.c.stored, items.c.open)).first()
+            if row is not None:
                 note(connection, claim.item.state_by, what, [claim.item.id], values["reply"])
-        return done == 1
+                if not row.open:
+                    totals.opened(connection, self._database.dialect, [(row.klass, row.stored)], -1)
+        return row is not None
 
     def _change(
         self,
@@ -190,10 +193,13 @@ class Quarantine:
         changed: list[str] = []
 
         def change(connection: Connection, batch: list[str]) -> None:
-            chosen = select(items.c.id).where(items.c.id.in_(batch), condition)
-            some = list(connection.execute(chosen).scalars())
+            chosen = select(items.c.id, items.c.klass, items.c.stored, items.c.open)
+            found = connection.execute(chosen.where(items.c.id.in_(batch), condition)).all()
+            some = [row.id for row in found]
             done = update(items).where(items.c.id.in_(some)).values(values | {"state_at": rows.now()})
             connection.execute(done)
+            moved = [(row.klass, row.stored) for row in found if row.open != values["open"]]
+            totals.opened(connection, self._database.dialect, moved, 1 if values["open"] else -1)
             note(connection, by, what, some)
             changed.extend(some)
 

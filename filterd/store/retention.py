@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, and_, delete, exists, func, select, true, update
+from sqlalchemy import Column, ColumnElement, Connection, and_, delete, exists, select, true, update
 
-from filterd.store import rows
+from filterd.store import rows, totals
 from filterd.store.database import Database
 from filterd.store.memory_tables import said, senders, texts
 from filterd.store.schema import audit, bodies, delivered, items, marks, record_data, records, tallies
@@ -73,7 +73,7 @@ class _Expiry:
     def bites(self) -> Iterator[tuple[str, Bite]]:
         """Everything that can go, in order, and under which name its rows are counted, if they are.
 
-        What there is too much of is measured once, when its turn comes, and without the writers' lock.
+        What there is too much of is looked up once, when its turn comes.
         """
         for klass in QuarantineClass:
             cutoff = self._key(self._settings.age(klass))
@@ -107,17 +107,15 @@ class _Expiry:
         self, classes: Sequence[QuarantineClass], count: int | None, size: int | None
     ) -> Iterator[tuple[str, Bite]]:
         """The oldest held items of these classes, while there are more of them than is allowed."""
+        with self._database.read() as connection:
+            messages, stored = totals.of_classes(connection, classes)
         if count is not None:
-            yield "items", self._surplus(classes, func.count(), count, lambda _row: 1)
+            yield "items", self._surplus(classes, messages - count, lambda _row: 1)
         if size is not None:
-            yield "items", self._surplus(classes, func.sum(items.c.stored), size, lambda row: int(row.stored))
+            yield "items", self._surplus(classes, stored - size, lambda row: int(row.stored))
 
-    def _surplus(
-        self, classes: Sequence[QuarantineClass], measure: Any, allowed: int, weight: Callable[[Any], int]
-    ) -> Bite:
+    def _surplus(self, classes: Sequence[QuarantineClass], excess: int, weight: Callable[[Any], int]) -> Bite:
         held = and_(items.c.klass.in_([klass.value for klass in classes]), items.c.open == 1)
-        asked = select(measure).select_from(items).with_hint(items, "INDEXED BY ix_items_class", "sqlite")
-        excess = self._measured(asked.where(held)) - allowed
 
         def bite(connection: Connection) -> tuple[int, int]:
             nonlocal excess
@@ -131,16 +129,13 @@ class _Expiry:
 
         return bite
 
-    def _measured(self, asked: Any) -> int:
-        with self._database.read() as connection:
-            return int(connection.execute(asked).scalar() or 0)
-
     def _purge(self, connection: Connection, chosen: Sequence[Any]) -> tuple[int, int]:
         if not chosen:
             return 0, 0
         gone = items.c.key.in_([row.key for row in chosen])
         self._dialect.unindex(connection, items, gone)
         connection.execute(delete(items).where(gone))
+        totals.opened(connection, self._dialect, [(row.klass, row.stored) for row in chosen if row.open], -1)
         return len(chosen), _drop_bodies(connection, {row.body for row in chosen if row.body is not None})
 
     def _deleted_bodies(self, connection: Connection) -> tuple[int, int]:
@@ -155,7 +150,8 @@ class _Expiry:
         return len(chosen), _drop_bodies(connection, {body for _, body in chosen})
 
     def _surplus_records(self, allowed: int) -> Bite:
-        excess = self._measured(select(func.count()).select_from(records)) - allowed
+        with self._database.read() as connection:
+            excess = totals.known(connection).get(totals.RECORDS, (0, 0))[0] - allowed
 
         def bite(connection: Connection) -> tuple[int, int]:
             nonlocal excess
@@ -177,6 +173,7 @@ class _Expiry:
         self._dialect.unindex(connection, records, gone)
         connection.execute(delete(record_data).where(record_data.c.key <= keys[-1]))
         took = connection.execute(delete(records).where(gone)).rowcount
+        totals.add(connection, self._dialect, {totals.RECORDS: (-took, 0)})
         return took, _drop_bodies(connection, held)
 
     def _kept_messages(self, connection: Connection) -> tuple[int, int]:
@@ -203,7 +200,9 @@ class _Expiry:
 
 Bite = Callable[[Connection], tuple[int, int]]
 _OLDEST = (  # what is being released, or waits for it, is left alone
-    select(items.c.key, items.c.body, items.c.stored).where(items.c.due.is_(None)).order_by(items.c.key)
+    select(items.c.key, items.c.body, items.c.stored, items.c.klass, items.c.open)
+    .where(items.c.due.is_(None))
+    .order_by(items.c.key)
 )
 
 

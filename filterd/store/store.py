@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, select
 
 from filterd.facts import SenderNote, TextNote
 from filterd.record import Record
-from filterd.store import rows
+from filterd.store import rows, totals
 from filterd.store.audit import Audit
 from filterd.store.database import Database
 from filterd.store.entries import Entries
@@ -35,7 +35,7 @@ from filterd.store.reported import Errors, errors
 from filterd.store.retention import DELETED_KEPT, Expired, expire
 from filterd.store.said import Said
 from filterd.store.saved import Saved
-from filterd.store.schema import delivered, items, marks, tallies
+from filterd.store.schema import delivered, marks, tallies
 from filterd.store.settings import Keep, RetentionSettings
 from filterd.store.suggestions import Suggestions
 from filterd.store.taught import TaughtWords
@@ -202,7 +202,7 @@ class Store:
             return "the floor of free space is reached: quarantine is deferred"
         return None
 
-    def expire(self, moment: datetime | None = None, budget: float = 0.6, grace: float = DELETED_KEPT) -> Expired:
+    def expire(self, moment: datetime | None = None, budget: float = 0.3, grace: float = DELETED_KEPT) -> Expired:
         """Let retention take its part, for about `budget` seconds; `more` says that there is more to do.
 
         Bodies of items that were deleted over `grace` seconds ago go too.
@@ -212,18 +212,12 @@ class Store:
 
     def stats(self, since: datetime | None = None) -> tuple[list[ClassCount], list[Tally]]:
         """What is held now, by class; and messages by hour, action and reason, since `since` or ever."""
-        held = select(func.count(), func.coalesce(func.sum(items.c.stored), 0))
-        held = held.where(items.c.open == 1).with_hint(items, "INDEXED BY ix_items_class", "sqlite")
         counted = select(tallies).order_by(tallies.c.hour)
         if since:
             counted = counted.where(tallies.c.hour >= rows.milliseconds(since) // _HOUR)
         with self._database.read() as connection:
-            classes = [
-                ClassCount(klass=klass, count=count, size=int(size))
-                for klass in QuarantineClass
-                for count, size in connection.execute(held.where(items.c.klass == klass.value))
-                if count
-            ]
+            each = [(klass, *totals.of_classes(connection, [klass])) for klass in QuarantineClass]
+            classes = [ClassCount(klass=klass, count=count, size=size) for klass, count, size in each if count]
             hours = [
                 Tally(rows.moment(row.hour * _HOUR), row.action, row.reason, row.messages)
                 for row in connection.execute(counted)

@@ -83,6 +83,7 @@ def main(rows: int, folder: Path, history: int = 0) -> None:
             fill(store, min(rows, WRITTEN), DAYS * min(rows, WRITTEN) / rows)
         multiply(store, rows)
         lengthen(store, history)
+        recount(store)
         measure(store, rows)
     finally:
         store.close()
@@ -217,6 +218,15 @@ def make(stamp: float) -> Record:
         decisions=(Decision(recipient, action, Reason.SPAM_SCORE, "It looks like spam."),),
         generation=Generation(ruleset=f"r{random.randrange(20)}", model="base-1"),
     )  # fmt: skip
+
+
+def recount(store: Store) -> None:
+    """The copies were made behind the back of whoever keeps the totals."""
+    with store.database.write() as connection:
+        for sql in ("DELETE FROM totals", "INSERT INTO totals SELECT 'records', count(*), 0 FROM records",
+                    "INSERT INTO totals SELECT 'held:' || klass, count(*), sum(stored) FROM items WHERE open = 1 "
+                    "GROUP BY klass"):  # fmt: skip
+            connection.exec_driver_sql(sql)
 
 
 def measure(store: Store, rows: int) -> None:

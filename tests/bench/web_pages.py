@@ -17,7 +17,7 @@ from argon2 import PasswordHasher
 
 from filterd.frontends.web import Site
 from filterd.store import Person, RetentionSettings, Role, Store, StoreError
-from tests.bench.store_scale import DAYS, fill, lengthen, multiply
+from tests.bench.store_scale import DAYS, fill, lengthen, multiply, recount
 from tests.frontends.web.visitor import PASSWORD, visitor
 
 WRITTEN = 50_000  # rows that are made; the others are copies of them
@@ -46,6 +46,7 @@ def main(rows: int, folder: Path, history: int = 0) -> None:
             fill(store, min(rows, WRITTEN), DAYS * min(rows, WRITTEN) / rows)
             multiply(store, rows)
             lengthen(store, history)
+            recount(store)
         kept = PasswordHasher(time_cost=1, memory_cost=64).hash(PASSWORD)
         for name, (role, addresses) in PEOPLE.items():
             if store.people.get(name) is None:

@@ -30,6 +30,7 @@ from filterd.store import (
 from filterd.store.labels import Label
 from tests.peers import require
 from tests.store.stored import SPAM, held, make_record
+from tests.store.test_totals import counted, kept
 
 pytestmark = pytest.mark.peer("postgresql")
 
@@ -118,7 +119,9 @@ def test_a_store_on_postgresql(nodes: tuple[Store, Store]) -> None:
 
     asyncio.run(remember())
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=200)
+    assert kept(store) == counted(store)
     assert store.expire(later, budget=60).items == 60
+    assert kept(store) == counted(store)
     assert not list(store.history.each())
 
 
