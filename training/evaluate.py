@@ -49,7 +49,7 @@ DAYS = (0, 20, 50, 100, 200, 500)
 
 def examples(items: Sequence[Item], dataset: Dataset) -> list[Example]:
     """What the site model takes, from arrays, without a base model."""
-    return [Example.made(str(item.path), (dataset.raw[row], dataset.text[row])) for row, item in enumerate(items)]
+    return [Example.made(str(item.path), dataset.seen(row)) for row, item in enumerate(items)]
 
 
 def run_online(items: Sequence[Item], jobs: int, noise: float) -> tuple[list[bool], np.ndarray, Metrics]:
@@ -82,7 +82,7 @@ def run_days(everything: Sequence[Item], source: str, jobs: int) -> dict[str, di
 def _curve(everything: Sequence[Item], dataset: Dataset, source: str, base: np.ndarray) -> dict[str, float]:
     rows = [row for row, item in enumerate(everything) if item.source == source]
     labels = [everything[row].spam for row in rows]
-    found = [Example.made(str(row), (dataset.raw[row], dataset.text[row]), float(base[row])) for row in rows]
+    found = [Example.made(str(row), dataset.seen(row), float(base[row])) for row in rows]
     counts = [count for count in DAYS if count < len(rows) / 2]
     scores, start = days(found, labels, counts)
     return {str(count): measure(labels[start:], scores[count]).one_minus_roca for count in counts}

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 
-from filterd.classifier.features import BLOCKS, SIZE, Features
+from filterd.classifier.features import BLOCKS, SIZE, VIEWS, Features
 from filterd.classifier.hashing import Hashes
 from filterd.mail import Message
 
@@ -68,12 +68,14 @@ class Rows:
 class Dataset:
     """Every view of the same messages, in the same order."""
 
-    raw: Rows
-    text: Rows
+    site: tuple[Rows, ...]  # as `Features.site`
     blocks: tuple[Rows, ...]  # as `features.BLOCKS`
 
     def __len__(self) -> int:
-        return len(self.raw)
+        return len(self.site[0])
+
+    def seen(self, row: int) -> tuple[Indices, ...]:
+        return tuple(view[row] for view in self.site)
 
     def portable(self, row: int) -> tuple[Indices, ...]:
         return tuple(block[row] for block in self.blocks)
@@ -85,8 +87,7 @@ class Dataset:
     @staticmethod
     def join(parts: Sequence[Dataset]) -> Dataset:
         return Dataset(
-            Rows.join([part.raw for part in parts], SIZE),
-            Rows.join([part.text for part in parts], SIZE),
+            tuple(Rows.join([part.site[place] for part in parts], SIZE) for place in range(len(VIEWS))),
             tuple(Rows.join([part.blocks[place] for part in parts], block.size) for place, block in enumerate(BLOCKS)),
         )
 
@@ -110,7 +111,6 @@ def extract(
 def _extract_shard(items: Sequence[Item], read: Callable[[Item], bytes]) -> Dataset:
     found = [Features(Message(read(item))) for item in items]
     return Dataset(
-        Rows.pack([one.raw for one in found], SIZE),
-        Rows.pack([one.text for one in found], SIZE),
+        tuple(Rows.pack([one.site[place] for one in found], SIZE) for place in range(len(VIEWS))),
         tuple(Rows.pack([one.portable[place] for one in found], block.size) for place, block in enumerate(BLOCKS)),
     )

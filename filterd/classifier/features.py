@@ -1,12 +1,13 @@
 """What a message is to the classifier: numbers. The one extraction, for serving, learning, training,
 evaluation.
 
-In goes a Message as it was received; out come sorted arrays of indices, each once. Two views and a half:
+In goes a Message as it was received; out come sorted arrays of indices, each once. The site model has three views
+(2^18 each), the base model one:
 
-- `raw` (view R, 2^18): four-byte windows of the first 3,000 bytes, headers included. Very strong at the
-  site where it was learnt and misleading anywhere else: the site model's alone.
-- `text` (view T, 2^18): words of the decoded text and pairs of them, words of each header under its name,
-  hosts of links, and the shape. For the site model.
+- `header`: four-byte windows of the first 4,000 bytes of the header fields, as they came. How mail of one kind was made
+  and delivered: very strong at the site where it was learnt, and misleading anywhere else.
+- `raw`: four-byte windows of the first 3,000 bytes of the message, header and body.
+- `text`: words of the decoded text, words of each header under its name, hosts of links, and the shape.
 - `portable` (a stretch for each of `BLOCKS`): shape, words and letters, which is what still holds at
   another site. All that the base model sees.
 
@@ -26,18 +27,20 @@ import numpy as np
 
 from filterd.classifier.hashing import Hashes, as_bytes, finish, numbers, unique, windows
 from filterd.classifier.shape import shape, unix
-from filterd.classifier.text import REACH, Text
+from filterd.classifier.text import Text
 from filterd.mail import Message
 
-VERSION = 1
+VERSION = 2
 
-BITS = 18  # of the views R and T
+BITS = 18  # of each of the site model's views
 SIZE = 1 << BITS
-HEAD = 3_000  # bytes of view R
+VIEWS = ("header", "raw", "text")  # of a site
+HEADER = 4_000  # bytes of the view `header`
+HEAD = 3_000  # ... and of `raw`
 VISIBLE = 12_000  # bytes of subject and visible text
 FIELDS = 8_000  # bytes of header text and of links' hosts
 
-_READ = 16_000  # bytes in which view R finds its head
+_READ = 16_000  # bytes in which these find theirs
 _VERDICT = (
     "authentication-results",
     "received-spf",
@@ -82,38 +85,35 @@ class Features:
     def __init__(self, message: Message) -> None:
         self._message = message
 
+    @property
+    def site(self) -> tuple[Hashes, ...]:
+        """All that the site model sees, in the order of its views."""
+        return self.header, self.raw, self.text
+
+    @cached_property
+    def header(self) -> Hashes:
+        return _windows(self._opening[0][:HEADER])
+
     @cached_property
     def raw(self) -> Hashes:
-        """View R."""
-        return unique(_top(windows(as_bytes(head(self._message.raw))), BITS))
+        return _windows(b"".join(self._opening)[:HEAD])
 
     @cached_property
     def text(self) -> Hashes:
-        """View T."""
         return unique(self.text_occurrences)
 
     @cached_property
     def text_occurrences(self) -> Hashes:
         """As `text`, but in order of place and with repetitions."""
-        fields = self._fields
-        found = (self._shapes, self.visible.words, self.visible.pairs(), fields.words, fields.pairs())
-        return _top(np.concatenate(found), BITS)
+        return _top(np.concatenate((self._shapes, self.visible.words, self._fields.words)), BITS)
 
     def text_token(self, place: int) -> str:
         """What stands at a place in `text_occurrences`, as a person reads it."""
         if place < len(self._shapes):
             return f"shape: {self.shape[place]}"
-        place -= len(self._shapes)
-        for name, text in (("word", self.visible), ("header", self._fields)):
-            words = len(text.words)
-            if place < words:
-                return f"{name}: {text.word(place)}"
-            place -= words
-            for reach in range(1, REACH + 1):
-                if place < (pairs := max(words - reach, 0)):
-                    return f"{name}s: {text.word(place)} {text.word(place + reach)}"
-                place -= pairs
-        raise IndexError(place)
+        place -= len(self.shape)
+        words = len(self.visible.words)
+        return f"word: {self.visible.word(place)}" if place < words else f"header: {self._fields.word(place - words)}"
 
     @cached_property
     def portable(self) -> tuple[Hashes, ...]:
@@ -140,6 +140,10 @@ class Features:
         return Text([(b"subject", self._message.subject), (b"", unix(self._message.text, VISIBLE))], VISIBLE)
 
     @cached_property
+    def _opening(self) -> tuple[bytes, bytes]:
+        return opening(self._message.raw)
+
+    @cached_property
     def _shapes(self) -> Hashes:
         return finish(numbers([token.encode("utf-8", "replace") for token in self.shape]))
 
@@ -154,10 +158,14 @@ class Features:
         return Text([(b"links", hosts), *fields], FIELDS)
 
 
-def head(raw: bytes) -> bytes:
-    """The first 3,000 bytes as view R sees them: line ends LF, no fields that tell a filter's verdict."""
+def opening(raw: bytes) -> tuple[bytes, bytes]:
+    """How a message begins, its header fields and the rest: line ends LF, no fields that tell a filter's verdict."""
     block, blank, body = raw[:_READ].replace(b"\r\n", b"\n").partition(b"\n\n")
-    return (_VERDICT_FIELD.sub(b"", block + b"\n") + blank[1:] + body)[:HEAD]
+    return _VERDICT_FIELD.sub(b"", block + b"\n"), blank[1:] + body
+
+
+def _windows(data: bytes) -> Hashes:
+    return unique(_top(windows(as_bytes(data)), BITS))
 
 
 def _top(hashes: Hashes, bits: int) -> Hashes:

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from filterd.classifier.features import SIZE, VERSION, Features
+from filterd.classifier.features import SIZE, VERSION, VIEWS, Features
 from filterd.classifier.hashing import Hashes
 from filterd.classifier.manifest import ModelError
-from filterd.classifier.site import VIEWS, Example, SiteModel
+from filterd.classifier.site import Example, SiteModel
 
 FOLDER = "site"  # in the state folder
 
@@ -100,7 +100,7 @@ class Live:
 
     def score(self, features: Features) -> float:
         """The site's own log-odds as they come."""
-        return self._sum((features.raw, features.text))
+        return self._sum(features.site)
 
     def judge(self, example: Example) -> float:
         """The log-odds that serving gives this message; the base model's alone before anything was taught."""
@@ -150,14 +150,19 @@ def open_live(state: Path) -> Live | None:
 
 
 def prepared(folder: Path, arrays: Mapping[str, tuple[str, tuple[int, ...]]]) -> Path:
-    """The folder, with a file of zeros for each of these arrays that there was none of. Raises OSError."""
+    """The folder with these arrays; all of them zeros if one was missing, damaged or of another form (as an earlier
+    release had it). Raises OSError.
+    """
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    for name, (kind, shape) in arrays.items():
-        path = folder / name
-        if not path.exists():
+    try:
+        mapped(folder, arrays, writable=False)
+    except ModelError:
+        for name, (kind, shape) in reversed(
+            list(arrays.items())
+        ):  # numbers before weights: killed here, it is untaught
             fresh = folder / f".{name}"
             np.lib.format.open_memmap(fresh, mode="w+", dtype=kind, shape=shape).flush()
-            fresh.rename(path)
+            fresh.rename(folder / name)
     return folder
 
 

@@ -1,7 +1,7 @@
 """The site model: what the postmaster's own labels teach, at once, on top of the base model.
 
 In go a message's `Example` (feature indices, no text) and its label; out come a score and a calibrated view
-of it. Two learners, one a view, whose log-odds are averaged; the base model's opinion is a fixed offset
+of it. Three learners, one a view, whose log-odds are averaged; the base model's opinion is a fixed offset
 under both, and its weight falls as labels come in: foreign weights are never trained further. Every label
 is kept, so the same message counts once, the other class moves it, `forget` takes it out exactly (by
 learning the rest again), and each new label is followed by a few old ones that are not yet sure: that is
@@ -22,14 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from filterd.classifier.features import SIZE, VERSION, Features
+from filterd.classifier.features import SIZE, VERSION, VIEWS, Features
 from filterd.classifier.learner import Learner, log_logistic
 from filterd.classifier.model import Model
 from filterd.classifier.points import SLOPE
 from filterd.mail import Message
 from filterd.value import Value
-
-VIEWS = {"raw": SIZE, "text": SIZE}  # and how many features each has
 
 BASE_HALF = 20  # labels of the rarer class at which the base model's weight has halved
 ONE_CLASS = 0.1  # of the site's own learning while one class has no label, and a base model knows both
@@ -64,7 +62,7 @@ class Example(Value):
     def of(message: Message, base: Model | None) -> Example:
         features = Features(message)
         log_odds = 0.0 if base is None else base.log_odds(features.portable)
-        return Example.made(message.digest, (features.raw, features.text), log_odds)
+        return Example.made(message.digest, features.site, log_odds)
 
     @staticmethod
     def made(digest: str, views: Sequence[NDArray[np.uint32]], base: float = 0.0) -> Example:
@@ -126,7 +124,7 @@ class SiteModel:
         self._reset()
 
     def _reset(self) -> None:
-        self.learners = [Learner(size) for size in VIEWS.values()]
+        self.learners = [Learner(SIZE) for _ in VIEWS]
         self._believe([math.log(likely) for likely in _PRIOR])
 
     def __len__(self) -> int:
@@ -199,7 +197,7 @@ class SiteModel:
         came are hard messages if they are few; where they are more they may be wrong, and are left out.
         """
         self._reset()
-        self.learners = [Learner(size, AGAIN_ETA, AGAIN_START) for size in VIEWS.values()]
+        self.learners = [Learner(SIZE, AGAIN_ETA, AGAIN_START) for _ in VIEWS]
         sound = [kept for kept in self._kept.values() if kept.margin > DOUBTED]
         if len(self._kept) - len(sound) <= FEW_DOUBTED * len(self._kept):
             sound = list(self._kept.values())

@@ -63,14 +63,15 @@ def _of_base(features: Features, model: Model | None, share: float) -> list[Evid
 
 def _of_site(features: Features, site: Live, scale: float) -> list[Evidence]:
     """The site's strongest tokens, and the head of the message as one."""
-    shares = site.shares(1, features.text)
+    *opening, text = features.site
+    shares = site.shares(len(opening), text)
     found = features.text_occurrences
     evidence = [
         Evidence(
-            f"here: {features.text_token(int(np.argmax(found == features.text[place])))}",
+            f"here: {features.text_token(int(np.argmax(found == text[place])))}",
             round(float(shares[place]) * scale),
         )
         for place in strongest(shares)
     ]
-    head = round(float(site.shares(0, features.raw).sum()) * scale)
+    head = round(scale * sum(float(site.shares(place, view).sum()) for place, view in enumerate(opening)))
     return [*evidence, Evidence("here: how the message begins, byte by byte", head)]

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from filterd.classifier.features import SIZE, VERSION
+from filterd.classifier.features import SIZE, VERSION, VIEWS
 from filterd.classifier.manifest import Manifest, ModelError, read_folder, write_folder
-from filterd.classifier.site import VIEWS, SiteModel
+from filterd.classifier.site import SiteModel
 from filterd.learning.words import LearningError
 
 FOLDER = "models"  # in the state folder

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filterd.classifier.features import BLOCKS, SIZE, VERSION, Features, head
+from filterd.classifier.features import BLOCKS, SIZE, VERSION, VIEWS, Features, opening
 from filterd.mail import Message
 
 CASES = Path(__file__).parents[1] / "cases" / "classifier"
@@ -25,8 +25,7 @@ GOLDEN = CASES / "golden.json"
 
 def fingerprint(features: Features) -> dict[str, object]:
     views = {
-        "raw": features.raw,
-        "text": features.text,
+        **dict(zip(VIEWS, features.site, strict=True)),
         **{block.name: found for block, found in zip(BLOCKS, features.portable, strict=True)},
     }
     return {
@@ -53,8 +52,8 @@ def test_golden(name: str) -> None:
 def test_line_ends_do_not_matter(name: str) -> None:
     raw = case(name)
     wire = Features(Message(raw.replace(b"\n", b"\r\n")))
-    assert (wire.raw == Features(Message(raw)).raw).all()
-    assert (wire.text == Features(Message(raw)).text).all()
+    for one, other in zip(wire.site, Features(Message(raw)).site, strict=True):
+        assert (one == other).all()
 
 
 @pytest.mark.parametrize(
@@ -71,8 +70,7 @@ def test_line_ends_do_not_matter(name: str) -> None:
 )
 def test_verdicts_are_not_seen(field: bytes) -> None:
     plain, marked = Features(Message(case("plain.eml"))), Features(Message(field + case("plain.eml")))
-    assert (plain.raw == marked.raw).all()
-    assert (plain.text == marked.text).all()
+    assert all((one == other).all() for one, other in zip(plain.site, marked.site, strict=True))
     assert plain.shape == marked.shape
 
 
@@ -84,24 +82,34 @@ def test_traces_of_delivery_are_not_portable() -> None:
     assert portable == [list(view) for view in Features(Message(moved)).portable]
 
 
-def test_head_is_cut_after_the_verdicts() -> None:
-    raw = b"X-Spam-Level: ***\n" * 50 + b"Subject: a\n\n" + b"b" * 9000
-    assert head(raw) == (b"Subject: a\n\n" + b"b" * 9000)[:3000]
+def test_the_opening_is_cut_after_the_verdicts() -> None:
+    verdicts, subject = b"X-Spam-Level: ***\n" * 50, b"Subject: a\n\n"
+    assert opening(verdicts + subject + b"b" * 20_000)[0] == b"Subject: a\n"
+    marked, plain = (Features(Message(raw + subject + bytes(range(250)) * 40)) for raw in (verdicts, b""))
+    assert (marked.raw == plain.raw).all()
+    assert 0 < len(plain.header) < len(plain.raw)
+
+
+def test_the_header_view_is_blind_to_the_body() -> None:
+    raw = case("plain.eml")
+    other = raw.partition(b"\n\n")[0] + b"\n\nsomething else\n"
+    assert (Features(Message(raw)).header == Features(Message(other)).header).all()
+    assert len(Features(Message(raw)).header) > 20
 
 
 @pytest.mark.parametrize("raw", [b"", b"\n", b"a", b"\r\n\r\n", b"Subject: a\n\n", b"\n\nx"])
 def test_next_to_nothing(raw: bytes) -> None:
     features = Features(Message(raw))
     assert features.raw.dtype == np.uint32
-    assert all(len(view) <= 4096 for view in (features.raw, features.text, *features.portable))
+    assert all(len(view) <= 4096 for view in (*features.site, *features.portable))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=600))
 def test_any_bytes_give_sorted_indices_in_range(raw: bytes) -> None:
     features = Features(Message(b"Subject: =?x?q?=ff?=\nFrom: a@b, c@d\n" + raw))
-    sizes = (SIZE, SIZE, *(block.size for block in BLOCKS))
-    for view, size in zip((features.raw, features.text, *features.portable), sizes, strict=True):
+    sizes = (*(SIZE for _ in VIEWS), *(block.size for block in BLOCKS))
+    for view, size in zip((*features.site, *features.portable), sizes, strict=True):
         assert (np.diff(view.astype(np.int64)) > 0).all()
         assert not len(view) or int(view[-1]) < size
 
