@@ -75,11 +75,18 @@ class Entries:
             row = connection.execute(select(entries).where(entries.c.id == id_)).first()
         return _entry(row) if row else None
 
-    def find(self, mine: Sequence[str] = (), text: str = "", limit: int = 200) -> list[AccessEntry]:
-        """The latest first. `mine`: for these addresses, and for domains with their @ and everybody there."""
+    def find(
+        self, mine: Sequence[str] = (), text: str = "", limit: int = 200, over: datetime.date | None = None
+    ) -> list[AccessEntry]:
+        """The latest first. `mine`: for these addresses, and for domains with their @ and everybody there.
+
+        `over`: those whose last day was before this one.
+        """
         wanted = select(entries).order_by(entries.c.changed.desc(), entries.c.id.desc()).limit(limit)
         if mine:
             wanted = wanted.where(or_(*(_within(one) for one in mine)))
+        if over is not None:
+            wanted = wanted.where(entries.c.until != "", entries.c.until < over.isoformat())
         if text:
             columns = (entries.c.whom, entries.c.recipient, entries.c.comment, entries.c.by)
             wanted = wanted.where(or_(*(func.lower(one).contains(fold(text), autoescape=True) for one in columns)))

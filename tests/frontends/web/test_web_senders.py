@@ -257,3 +257,28 @@ def test_where_users_list_nobody(store: Store) -> None:
         ann.get("/quarantine")
         assert ann.post("/quarantine/act", act="block", id=id_).status_code == 403
         assert state(store, id_) is ItemState.HELD, "nothing is done by halves"
+
+
+def test_what_is_over_is_shown_and_renewed_or_removed(site: Site, store: Store) -> None:
+    for line in ("allow old.example for ann@example.org until 2020-01-01", "deny new.example for ann@example.org"):
+        store.access.add(parse_entry(line), "cli")
+    ann, bob = visitor(site, "ann"), visitor(site, "bob")
+    assert "new.example" in ann.get("/senders").text
+    assert ann.page.count(">expired</span>") == 1
+    assert "new.example" not in ann.get("/senders?over=1").text
+    (old,) = store.access.find(text="old.example")
+    bob.get("/senders")
+    assert bob.post("/senders", act="renew", id=old.id).status_code == 404, "another's"
+    ann.get("/senders?over=1")
+    ann.post("/senders", act="renew", over="1", id=old.id)
+    assert "1 holds until" in ann.page
+    assert "old.example" not in ann.page, "it is no longer among those"
+    (old,) = store.access.find(text="old.example")
+    assert old.until is not None
+    assert old.until > datetime.datetime.now(datetime.UTC).date()
+    assert store.audit.find()[0].what == "access-changed"
+    (new,) = store.access.find(text="new.example")
+    ann.post("/senders", act="renew", id=new.id)
+    assert store.access.find(text="new.example")[0].until is None, "what holds for ever goes on to"
+    ann.post("/senders", act="remove", id=[old.id, new.id])
+    assert "2 were removed" in ann.page

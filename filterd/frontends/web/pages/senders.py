@@ -1,4 +1,4 @@
-"""Senders: whose mail always passes and whose never does; seen, added, changed and taken away.
+"""Senders: whose mail always passes and whose never does; seen, added, changed, renewed and taken away.
 
 Users say it for their own addresses, managers for their domains, admins for everybody. It holds within a second.
 """
@@ -6,10 +6,11 @@ Users say it for their own addresses, managers for their domains, admins for eve
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 from starlette.responses import Response
 
-from filterd.access import Entry
+from filterd.access import Entry, parse_entry
 from filterd.frontends.web import rights
 from filterd.frontends.web.senders import Unfit, described
 from filterd.frontends.web.visit import NotFound, Refused, Visit
@@ -36,7 +37,11 @@ def change(visit: Visit) -> Response:
     if visit.field("act") == "remove":
         ids = [theirs(visit, id_).id for id_ in visit.form.get("id", ())]
         done = visit.site.store.access.remove(ids, visit.by)
-        return visit.redirect("/senders", visit.language.count("%(n)s was removed.", "%(n)s were removed.", len(done)))
+        return visit.redirect(
+            _back(visit), visit.language.count("%(n)s was removed.", "%(n)s were removed.", len(done))
+        )
+    if visit.field("act") == "renew":
+        return _renew(visit, [theirs(visit, id_) for id_ in visit.form.get("id", ())])
     form = {name: visit.field(name) for name in FIELDS}
     try:
         entry = said(visit, form["verb"] == "allow", form["whom"], form["for"], form["until"], form["comment"])
@@ -48,6 +53,17 @@ def change(visit: Visit) -> Response:
     elif not access.change(theirs(visit, form["id"]).id, entry, visit.by):
         return _page(visit, form, 400, say("There is another entry about the same sender already."))
     return visit.redirect("/senders", say("Saved. It holds from now on."))
+
+
+def _renew(visit: Visit, some: list[AccessEntry]) -> Response:
+    """Those of these that have a last day hold for another year."""
+    last = _today() + datetime.timedelta(days=365)
+    lasting = [one for one in some if one.until is not None]
+    done = [
+        one for one in lasting if visit.site.store.access.change(one.id, replace(_entry(one), until=last), visit.by)
+    ]
+    text = visit.language.count("%(n)s holds until %(day)s.", "%(n)s hold until %(day)s.", len(done), day=last)
+    return visit.redirect(_back(visit), text)
 
 
 def said(visit: Visit, allows: bool, whom: str, recipient: str, until: str, comment: str) -> Entry:
@@ -66,9 +82,22 @@ def theirs(visit: Visit, id_: str) -> AccessEntry:
     return found
 
 
+def _entry(one: AccessEntry) -> Entry:
+    return parse_entry(one.line)
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def _back(visit: Visit) -> str:
+    return "/senders?over=1" if visit.field("over") else "/senders"
+
+
 def _page(visit: Visit, form: dict[str, str], status: int = 200, wrong: str = "") -> Response:
     q = visit.asked("q").replace("\0", "")[:200]
-    entries = visit.site.store.access.find(rights.scope(visit.person), q, MOST)
+    today, over = _today(), bool(visit.asked("over"))
+    entries = visit.site.store.access.find(rights.scope(visit.person), q, MOST, today if over else None)
     return visit.render(
         "senders.html",
         status,
@@ -76,7 +105,8 @@ def _page(visit: Visit, form: dict[str, str], status: int = 200, wrong: str = ""
         most=MOST,
         mine={one.id for one in entries if rights.lists(visit.person, one.recipient, visit.site.settings)},
         choices=rights.choices(visit.person, visit.site.settings),
-        today=datetime.datetime.now(datetime.UTC).date(),
+        today=today,
+        over=over,
         q=q,
         form=form,
         wrong=wrong,
