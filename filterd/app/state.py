@@ -40,7 +40,8 @@ def hand_over(state: Path) -> None:
             for name in (*folders, *files):
                 found = os.stat(name, dir_fd=at, follow_symlinks=False)
                 # a second name could be a file that lies elsewhere, and is not the owner's to have
-                own = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
+                kept = stat.S_ISREG(found.st_mode) or stat.S_ISSOCK(found.st_mode)
+                own = stat.S_ISDIR(found.st_mode) or (kept and found.st_nlink == 1)
                 if own and not found.st_uid:
                     os.chown(name, owner.st_uid, owner.st_gid, dir_fd=at, follow_symlinks=False)
 

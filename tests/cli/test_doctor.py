@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,8 @@ def test_what_root_does_in_the_folder_of_another_user_leaves_it_usable_for_him(t
     (tmp_path / "elsewhere").write_text("root's")
     (state / "second-name").hardlink_to(tmp_path / "elsewhere")
     (state / "link").symlink_to(tmp_path / "elsewhere")
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(state / "control.sock"))
     (tmp_path / "mail.eml").write_bytes(HOPS.raw)
     command = [sys.executable, "-m", "filterd", "learn", "spam", str(tmp_path / "mail.eml"), "-c", str(path)]
     subprocess.run(command, check=True, capture_output=True)
