@@ -91,7 +91,10 @@ class MilterProtocol(Connection):
             elif isinstance(packet, Malformed):
                 session.ended = packet.text
             else:
-                if answer := await session.obey(packet):
+                answer = session.obey(packet)
+                if not isinstance(answer, bytes):
+                    answer = await answer
+                if answer:
                     self.say(answer)
                     await self.heard()
                 obeyed += 1

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -20,7 +22,7 @@ from filterd.frontends import Filter
 from filterd.frontends.milter import wire
 from filterd.frontends.milter.client import WANTED, Client
 from filterd.frontends.milter.delivery import MilterDelivery, render
-from filterd.frontends.milter.wire import Action, Command, Packet, Step
+from filterd.frontends.milter.wire import Action, Command, Offer, Packet, Step
 from filterd.frontends.settings import MilterListener
 from filterd.frontends.smtp import replies
 from filterd.frontends.smtp.dialogue import Traffic
@@ -60,6 +62,15 @@ class Door:
     filter: Filter
     spool: Path | None = None  # folder of large messages in work; None is the system's
     progress: float = PROGRESS
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    """What a negotiation led to."""
+
+    answer: bytes
+    silent: frozenset[int]  # commands that get no answer
+    leading_space: bool
 
 
 @dataclass(slots=True)
@@ -131,36 +142,20 @@ class Session:
         self._client = Client()
         self._mail: _Mail | None = None
         self.ended: str | None = None  # "" is a farewell, else what was wrong
-        self._verbs: dict[int, Callable[[bytes], Awaitable[bytes]]] = {
-            Command.NEGOTIATE: self._negotiate,
-            Command.MACRO: self._macro,
-            Command.CONNECT: self._connect,
-            Command.HELO: self._helo,
-            Command.MAIL: self._open,
-            Command.RCPT: self._rcpt,
-            Command.DATA: self._nothing,
-            Command.UNKNOWN: self._nothing,
-            Command.HEADER: self._header,
-            Command.END_OF_HEADER: self._end_of_header,
-            Command.BODY: self._body,
-            Command.END: self._end,
-            Command.ABORT: self._abort,
-            Command.QUIT_NC: self._next_client,
-            Command.QUIT: self._quit,
-        }
+        self._alive: asyncio.TimerHandle | None = None
 
     @property
     def within_mail(self) -> bool:
         return self._mail is not None
 
-    async def obey(self, packet: Packet) -> bytes:
-        """The answer to a packet."""
-        verb = self._verbs.get(packet.command)
+    def obey(self, packet: Packet) -> bytes | Coroutine[Any, Any, bytes]:
+        """The answer to a packet, or what gives it, where the filter is asked."""
+        verb = _VERBS.get(packet.command)
         if verb is None:
             return self._refuse(f"command {packet.command:#x}")
         if not self.agreed and packet.command not in (Command.NEGOTIATE, Command.QUIT):
             return self._refuse("no negotiation")
-        return await verb(packet.data)
+        return verb(self, packet.data)
 
     def abandon(self) -> None:
         """Forget the open message."""
@@ -169,21 +164,18 @@ class Session:
         if mail is not None:
             mail.spool.close()
 
-    async def _negotiate(self, data: bytes) -> bytes:
+    def _negotiate(self, data: bytes) -> bytes:
         offer = wire.parse_offer(data)
         if offer is None or self.agreed:
             return self._refuse("negotiation")
-        if offer.version < wire.OLDEST or offer.actions & _NEEDED != _NEEDED:
+        agreed = _agree(offer)
+        if agreed is None:
             return self._refuse(f"version {offer.version} with actions {offer.actions:#x} is not enough")
-        steps = _WANTED & offer.steps
         self.agreed = True
-        self._silent = frozenset(command for command, step in _SILENT.items() if step & steps)
-        self._leading_space = bool(steps & Step.LEADING_SPACE)
-        settable = offer.actions & Action.SET_MACROS
-        version = min(offer.version, wire.VERSION)
-        return wire.negotiate(version, _NEEDED | settable, steps, WANTED if settable else {})
+        self._silent, self._leading_space = agreed.silent, agreed.leading_space
+        return agreed.answer
 
-    async def _macro(self, data: bytes) -> bytes:
+    def _macro(self, data: bytes) -> bytes:
         macros = wire.parse_macros(data)
         if macros is None:
             return self._refuse("macros")
@@ -199,7 +191,7 @@ class Session:
         door = self._door()
         return _answer(await self._early(door, self._envelope(door, new_id()), Moment.CONNECT))
 
-    async def _helo(self, data: bytes) -> bytes:
+    def _helo(self, data: bytes) -> bytes:
         strings = wire.parse_strings(data)
         if strings is None:
             return self._refuse("HELO")
@@ -234,11 +226,11 @@ class Session:
             mail.named.append(strings[0])
         return _answer(early)
 
-    async def _nothing(self, data: bytes) -> bytes:
+    def _nothing(self, data: bytes) -> bytes:
         """DATA and commands that the mail server does not know, where it will not leave them out."""
         return wire.CONTINUE
 
-    async def _header(self, data: bytes) -> bytes:
+    def _header(self, data: bytes) -> bytes:
         strings, mail = wire.parse_strings(data), self._mail
         if strings is None or len(strings) != 2 or mail is None:
             return self._refuse("header")
@@ -248,13 +240,13 @@ class Session:
         mail.write(b"%b%b%b\r\n" % (name, b":" if self._leading_space else b": ", value))
         return self._unless_silent(Command.HEADER)
 
-    async def _end_of_header(self, data: bytes) -> bytes:
+    def _end_of_header(self, data: bytes) -> bytes:
         if self._mail is None:
             return self._refuse("end of header")
         self._mail.end_header()
         return self._unless_silent(Command.END_OF_HEADER)
 
-    async def _body(self, data: bytes) -> bytes:
+    def _body(self, data: bytes) -> bytes:
         if self._mail is None:
             return self._refuse("body")
         self._mail.end_header()
@@ -272,16 +264,16 @@ class Session:
         self._client.end_mail()
         return await self._finish(mail, envelope)
 
-    async def _abort(self, data: bytes) -> bytes:
+    def _abort(self, data: bytes) -> bytes:
         self.abandon()
         return b""
 
-    async def _next_client(self, data: bytes) -> bytes:
+    def _next_client(self, data: bytes) -> bytes:
         self.abandon()
         self._client = Client()
         return b""
 
-    async def _quit(self, data: bytes) -> bytes:
+    def _quit(self, data: bytes) -> bytes:
         self.ended = ""
         return b""
 
@@ -300,21 +292,23 @@ class Session:
         task = work.start(mail.spool.close)
         self._traffic.work.add(task)
         task.add_done_callback(self._traffic.work.discard)
-        alive = asyncio.ensure_future(self._show_life(mail.door.progress))
+        self._keep_waiting(mail.door.progress)
         try:
             done = await work.result(self._gone, mail.door.site.deadline)
         finally:
-            alive.cancel()
+            if self._alive is not None:
+                self._alive.cancel()
         if isinstance(done, Reply) or not done.reply.ok:
             return wire.reply_code(done if isinstance(done, Reply) else done.reply)
         copies = work.outcome.copies if work.outcome else ()
         return render(done.record.decisions, copies, mail.named, leading_space=self._leading_space)
 
-    async def _show_life(self, seconds: float) -> None:
-        """Keep the mail server waiting."""
-        while True:
-            await asyncio.sleep(seconds)
-            self._say(wire.PROGRESS)
+    def _keep_waiting(self, seconds: float, sign: bytes = b"") -> None:
+        """Show life every so many seconds, from then on until the timer is cancelled."""
+        if sign:
+            self._say(sign)
+        loop = asyncio.get_running_loop()
+        self._alive = loop.call_later(seconds, self._keep_waiting, seconds, wire.PROGRESS)
 
     async def _early(self, door: Door, envelope: Envelope, moment: Moment) -> Reply | None:
         """The filter's early answer."""
@@ -360,6 +354,40 @@ class Session:
             direction=client.direction(door.site, (recipient.domain for recipient in recipients)),
             queue_id=client.queue_id,
         )
+
+
+@lru_cache(16)
+def _agree(offer: Offer) -> _Agreed | None:
+    """All that we want of what is offered; None when that is too little. A mail server offers the same each time."""
+    if offer.version < wire.OLDEST or offer.actions & _NEEDED != _NEEDED:
+        return None
+    steps = _WANTED & offer.steps
+    settable = offer.actions & Action.SET_MACROS
+    version = min(offer.version, wire.VERSION)
+    return _Agreed(
+        answer=wire.negotiate(version, _NEEDED | settable, steps, WANTED if settable else {}),
+        silent=frozenset(command for command, step in _SILENT.items() if step & steps),
+        leading_space=bool(steps & Step.LEADING_SPACE),
+    )
+
+
+_VERBS: dict[int, Callable[[Session, bytes], bytes | Coroutine[Any, Any, bytes]]] = {
+    Command.NEGOTIATE: Session._negotiate,
+    Command.MACRO: Session._macro,
+    Command.CONNECT: Session._connect,
+    Command.HELO: Session._helo,
+    Command.MAIL: Session._open,
+    Command.RCPT: Session._rcpt,
+    Command.DATA: Session._nothing,
+    Command.UNKNOWN: Session._nothing,
+    Command.HEADER: Session._header,
+    Command.END_OF_HEADER: Session._end_of_header,
+    Command.BODY: Session._body,
+    Command.END: Session._end,
+    Command.ABORT: Session._abort,
+    Command.QUIT_NC: Session._next_client,
+    Command.QUIT: Session._quit,
+}
 
 
 def _answer(early: Reply | None) -> bytes:

@@ -20,7 +20,6 @@ LONGEST = 1 << 19  # octets of a packet: a body chunk has 64 KB, a header field 
 
 _LENGTH = struct.Struct(">I")
 _OFFER = struct.Struct(">III")
-_COMPACT = 1 << 16
 _UNSPEAKABLE = dict.fromkeys((*range(32), 127), " ") | {ord("%"): "%%"}  # Sendmail takes the text for a format
 
 
@@ -112,38 +111,42 @@ class Connect(Value):
 class Packets:
     """Bytes in, packets out. Holds at most one packet and one chunk."""
 
-    __slots__ = ("_at", "_buffer")
+    __slots__ = ("_at", "_data", "_later")
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._at = 0
+        self._data = b""
+        self._at = 0  # what stands before that was taken
+        self._later = bytearray()  # what came behind `_data`
 
     def __len__(self) -> int:
-        return len(self._buffer) - self._at
+        return len(self._data) - self._at + len(self._later)
 
     def feed(self, data: bytes) -> None:
-        if self._at > _COMPACT:
-            del self._buffer[: self._at]
-            self._at = 0
-        self._buffer += data
+        if self._at == len(self._data):
+            self._data, self._at = data, 0
+        else:
+            self._later += data
 
     def take(self) -> Packet | Malformed | None:
         """The next packet; None when it is not there yet."""
-        buffer, start = self._buffer, self._at + 4
-        if len(buffer) < start:
+        if len(self._data) - self._at < 4 and not self._joined(4):
             return None
-        (length,) = _LENGTH.unpack_from(buffer, self._at)
+        (length,) = _LENGTH.unpack_from(self._data, self._at)
         if not 0 < length <= LONGEST:
             return Malformed(f"a packet of {length} octets")
-        end = start + length
-        if len(buffer) < end:
+        if len(self._data) - self._at < 4 + length and not self._joined(4 + length):
             return None
-        packet = Packet(buffer[start], bytes(buffer[start + 1 : end]))
-        if end == len(buffer):
-            buffer.clear()
-            end = 0
-        self._at = end
-        return packet
+        start = self._at + 4
+        self._at = start + length
+        return Packet(self._data[start], self._data[start + 1 : self._at])
+
+    def _joined(self, size: int) -> bool:
+        """Have so many octets, which came in several pieces, in one. False: they are not there yet."""
+        if len(self) < size:
+            return False
+        self._data, self._at = self._data[self._at :] + self._later, 0
+        self._later.clear()
+        return True
 
 
 def parse_offer(data: bytes) -> Offer | None:
