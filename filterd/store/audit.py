@@ -12,6 +12,8 @@ from filterd.store.schema import audit
 from filterd.store.text import clean
 from filterd.store.words import AuditLine
 
+WAYS = ("web", "api", "digest")
+
 
 class Audit:
     def __init__(self, database: Database) -> None:
@@ -22,11 +24,17 @@ class Audit:
         with self._database.write() as connection:
             note(connection, who, what, [item], detail)
 
-    def find(self, item: str | None = None, limit: int = 100) -> list[AuditLine]:
-        """The latest lines, newest first; those about one item when it is named."""
+    def find(self, item: str | None = None, limit: int = 100, who: str = "") -> list[AuditLine]:
+        """The latest lines, newest first; those about one item when it is named, and by one person.
+
+        `who` is a person's name; whether they did it on the pages, by the API or by a digest makes no difference.
+        """
         wanted = select(audit).order_by(audit.c.id.desc()).limit(limit)
         if item is not None:
             wanted = wanted.where(audit.c.item == item)
+        if who:
+            ways = [who, *(f"{way}:{who}" for way in WAYS)]
+            wanted = wanted.where(audit.c.who.in_(ways))
         with self._database.read() as connection:
             return [
                 AuditLine(rows.moment(row.time), row.who, row.what, row.item, row.detail)

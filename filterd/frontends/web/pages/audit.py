@@ -13,5 +13,6 @@ LINES = 200
 def show(visit: Visit) -> Response:
     if not rights.sees_everything(visit.person):
         raise Refused("The audit log is for administrators and auditors.")
-    item = visit.asked("item") or None
-    return visit.render("audit.html", lines=visit.site.store.audit.find(item, LINES), item=item or "")
+    item, who = visit.asked("item") or None, visit.asked("who").replace("\0", "")[:200]
+    lines = visit.site.store.audit.find(item, LINES, who)
+    return visit.render("audit.html", lines=lines, item=item or "", who=who, most=LINES)

@@ -53,13 +53,16 @@ def show(visit: Visit) -> Response:
     newest = visit.site.store.quarantine.find(limit=NEWEST).rows
     bars, top = plot(tallies, start, hours, step)
     errors = visit.site.store.errors(now - datetime.timedelta(days=DAYS))
+    mistakes, most_errors = error_plot(errors, now)
     return visit.render(
         "overview.html",
         caught=sum(totals[action] for action in KEPT_BACK),
         missed=sum(one.missed for one in errors),
         alarms=sum(one.alarms for one in errors),
         days=DAYS,
-        errors=error_plot(errors, now),
+        errors=mistakes,
+        most_errors=most_errors,
+        days_marks=_marks(now - datetime.timedelta(days=DAYS - 1), DAYS * 24, "month"),
         health=visit.site.status() if visit.site.status is not None else None,
         labels=visit.site.store.labels.counts(),
         waiting=visit.site.store.suggestions.counts(),
@@ -81,14 +84,14 @@ def show(visit: Visit) -> Response:
 
 
 def plot(tallies: list[Tally], start: datetime.datetime, hours: int, step: int) -> tuple[list[Bar], int]:
-    """Stacked bars, oldest first, and the number that the highest stands for."""
+    """Stacked bars, oldest first, and the number at the top of the scale."""
     count = hours // step
     stacks: list[Counter[str]] = [Counter() for _ in range(count)]
     for one in tallies:
         position = int((one.hour - start).total_seconds() // 3600) // step
         if 0 <= position < count:
             stacks[position][one.action] += one.count
-    top = max((sum(stack.values()) for stack in stacks), default=0)
+    top = ceiling(max((sum(stack.values()) for stack in stacks), default=0))
     bars = []
     for position, stack in enumerate(stacks):
         below = 0
@@ -102,9 +105,17 @@ def plot(tallies: list[Tally], start: datetime.datetime, hours: int, step: int) 
     return bars, top
 
 
-def error_plot(errors: list[Errors], now: datetime.datetime) -> list[Bar]:
-    """Two bars a day: what was missed upwards, false alarms beside it; the same scale for both."""
-    top = max((max(one.missed, one.alarms) for one in errors), default=0)
+def ceiling(highest: int) -> int:
+    """The next number that a scale ends at, and that is whole in its middle."""
+    size = 1
+    while highest > 10 * size:
+        size *= 10
+    return next(step * size for step in (0, 2, 4, 6, 8, 10) if highest <= step * size)
+
+
+def error_plot(errors: list[Errors], now: datetime.datetime) -> tuple[list[Bar], int]:
+    """Two bars a day, what was missed and the false alarms beside it; and the number at the top of their scale."""
+    top = ceiling(max((max(one.missed, one.alarms) for one in errors), default=0))
     width, height, bars = WIDTH / DAYS, HEIGHT / 2, []
     for one in errors:
         left = (DAYS - 1 - (now - one.day).days) * width
@@ -112,7 +123,7 @@ def error_plot(errors: list[Errors], now: datetime.datetime) -> list[Bar]:
             tall = count / top * height
             title = f"{one.day:%a %d %b}: {count}"
             bars.append(Bar(left + 1 + place * width / 2, height - tall, width / 2 - 1, tall, name, title))
-    return bars
+    return bars, top
 
 
 def _marks(start: datetime.datetime, hours: int, span: str) -> list[tuple[float, str]]:
