@@ -52,6 +52,10 @@ class LearningLink:
             raise LearnError(result.why)
         return result.counted or result.queued
 
+    async def ask(self, request: Request) -> Result:
+        """What the learning process says; raises LearningError."""
+        return await ask_async(self._state, request)
+
     async def ready(self) -> bool:
         return await asyncio.to_thread(answers, self._state)
 

@@ -34,6 +34,7 @@ from filterd.app.metrics import CONTENT_TYPE, Metrics
 from filterd.app.sockets import SocketError, inherited
 from filterd.app.state import Bypass, StateError, prepare
 from filterd.app.statistics import CountingLearner, Statistics
+from filterd.app.verdicts import Lessons
 from filterd.app.world import World
 from filterd.classifier import Live, Taught
 from filterd.config.load import Loaded, from_document
@@ -136,7 +137,9 @@ class Service:
             stack.callback(asyncio.create_task(watching).cancel)
         link = LearningLink(config.state)
         learner = CountingLearner(link)
-        self._filter = Reporting(self.engine, link, lambda: self.loaded.config.learn.addresses)
+        lessons = Lessons(self.engine, link.ask, lambda: self.loaded.config.learn)
+        stack.callback(asyncio.create_task(lessons.run()).cancel)
+        self._filter = Reporting(lessons, link, lambda: self.loaded.config.learn.addresses)
         self._statistics = Statistics(self.metrics, lambda: self.loaded, learner)
         self._desks = Desks(lambda: self.loaded.config, self.engine, learner)
         await self._doors.arrange(config.listeners, self._make)
@@ -286,6 +289,7 @@ class Service:
         """All that `filterd status` shows."""
         generation = self.engine.generation
         waiting = await asyncio.to_thread(self.store.suggestions.counts)
+        verdicts = await asyncio.to_thread(self.store.labels.of_verdicts)
         return report(
             await self.health(),
             version=__version__,
@@ -298,6 +302,7 @@ class Service:
             lists=self._world.status(),
             dns=self._world.name_servers,
             suggestions={"pending": waiting.pending, "doubtful": waiting.doubtful},
+            verdicts={"learnt": self.loaded.config.learn.from_verdicts, "ham": verdicts.ham, "spam": verdicts.spam},
         )
 
     @property

@@ -22,7 +22,7 @@ def in_shards(
     items: Iterable[Item], work: Callable[[list[Item]], Answer], jobs: int = 1, size: int = SHARD
 ) -> Iterator[Answer]:
     """What `work` makes of each shard. With more than one job both must be picklable."""
-    shards = _cut(iter(items), size)
+    shards = cut(iter(items), size)
     first = list(itertools.islice(shards, 2))
     if jobs == 1 or len(first) < 2:
         yield from map(work, itertools.chain(first, shards))
@@ -45,6 +45,7 @@ def on_cluster(address: str) -> Iterator[None]:
         yield
 
 
-def _cut(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+def cut(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of so many, the last of what is left."""
     while shard := list(itertools.islice(items, size)):
         yield shard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,23 +23,36 @@ from filterd.sources import Unreadable
 Handle = Callable[[Request], Result]
 
 
+class Origin(enum.StrEnum):
+    """Where labels came from."""
+
+    VERDICTS = "verdicts"
+
+
 def command(
     klass: Annotated[Klass, typer.Argument(metavar="spam|ham|forget", help="What the messages are.")],
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="PATH", help="Files, folders, mbox, Maildir, imaps://user@host/Folder; - is standard input."
         ),
-    ],
+    ] = None,
     config: ConfigOption = None,
     password_file: PasswordOption = None,
     ca: CaOption = None,
     user: Annotated[str, typer.Option(metavar="U", help="Who says so; their labels in a day have a bound.")] = "",
+    origin: Annotated[
+        Origin | None, typer.Option("--from", help="forget: all labels that came from verdicts of filterd's own.")
+    ] = None,
     as_object: JsonOption = False,
 ) -> int:
     """The running service sees it at once. The same message counts once, the other class moves it, forget takes it
     out. Exit code 2: something could not be read, or was refused."""
     settings = read_config(config)
+    if origin is not None:
+        return _forget_verdicts(settings, klass, paths, as_object=as_object)
+    if not paths:
+        raise Fail("say what is learnt: files, folders, an mbox, a Maildir, imaps://user@host/Folder, or -")
     seen: Counter[str] = Counter()
     last = Result()
     with learning(settings) as handle:
@@ -59,6 +73,18 @@ def command(
         said = ", ".join(f"{count} {became}" for became, count in seen.items())
         sys.stdout.write(f"{said}; labels now: {last.ham} ham, {last.spam} spam\n")
     return 2 if seen["refused"] + seen["unreadable"] else 0
+
+
+def _forget_verdicts(config: Config, klass: Klass, paths: list[str] | None, *, as_object: bool) -> int:
+    if klass is not Klass.FORGET or paths:
+        raise Fail("--from verdicts stands alone: filterd learn forget --from verdicts")
+    with learning(config) as handle:
+        result = handle(Request(klass=klass, verdict=True, by=who()))
+    if as_object:
+        print_json({"told": result.told, "labels": {"ham": result.ham, "spam": result.spam}})
+    else:
+        sys.stdout.write(f"{result.told}; labels now: {result.ham} ham, {result.spam} spam\n")
+    return 0
 
 
 @contextlib.contextmanager

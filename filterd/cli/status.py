@@ -40,6 +40,17 @@ def _name_server(address: str, one: dict[str, Any]) -> str:
     )
 
 
+def _verdicts(learnt: bool, ham: int, spam: int) -> list[str]:
+    """What was learnt from verdicts of our own: never silently."""
+    lines = ["  LEARNS FROM ITS OWN VERDICTS (learn.from_verdicts)"] if learnt else []
+    if ham or spam:
+        lines.append(
+            f"  {ham} ham and {spam} spam were learnt from its own verdicts; "
+            "`filterd learn forget --from verdicts` takes them out"
+        )
+    return lines
+
+
 def _lines(report: dict[str, Any]) -> list[str]:
     lines = [str(report["status"])]
     lines += [f"  {sentence}" for sentence in (*report["down"], *report["degraded"])]
@@ -56,4 +67,5 @@ def _lines(report: dict[str, Any]) -> list[str]:
                 **report["suggestions"]
             ),
         ]
+        lines += _verdicts(**report["verdicts"])
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,7 @@ from filterd.cli.storing import opened, who
 from filterd.config import Config
 from filterd.learning import LearningError, Request
 from filterd.learning.labelled import Newest, Sources, take
+from filterd.learning.shelf import Shelf
 from filterd.printable import printable
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def command(
         with at_work(jobs, dask) as processes:
             newest = _read(sources, base, processes, settings)
         with opened(settings) as store:
-            stored = examples(store, settings.learn.labels, base)
+            stored = examples(store, settings.learn.labels, base, Shelf(_disk(settings)))
         if not stored and not newest.labels:
             raise Fail("there are no labels: give --spam, --ham or --index, or teach with filterd learn")
         live = open_live(settings.state)
@@ -117,13 +119,18 @@ def _read(sources: Sources, base: Model, jobs: int, config: Config) -> Newest:
     """The newest labels of the sources; says what is to be warned of."""
     from filterd.classifier.leaks import Presence
 
-    newest, seen = Newest(config.learn.labels, config.learn.messages), Presence()
+    newest, seen = Newest(config.learn.labels, config.learn.messages, _disk(config)), Presence()
     with counter("reading", sources.count()) as done:
         for one in take(sources, base, jobs, done, keep_raw=True):
             seen.add(one.headers, one.spam)
             newest.add(one)
     warn(seen, sources.unreadable)
     return newest
+
+
+def _disk(config: Config) -> Path | None:
+    """Where there is room for many labels: beside the database, if we may write there."""
+    return config.state if os.access(config.state, os.W_OK) else None
 
 
 def _step(what: str) -> None:

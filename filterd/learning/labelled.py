@@ -18,6 +18,7 @@ from filterd.classifier import Model
 from filterd.classifier.shards import in_shards
 from filterd.classifier.site import Example
 from filterd.learning.digest import digest_of
+from filterd.learning.shelf import Shelf
 from filterd.learning.words import LearningError
 from filterd.mail import Message
 from filterd.sources import Item, Unreadable, read_message, read_sources
@@ -46,16 +47,18 @@ class Taken:
 class Newest:
     """The newest labels, and as many of their messages as there is room for."""
 
-    def __init__(self, labels: int, room: int) -> None:
-        """At most so many labels, with at most `room` bytes of messages."""
+    def __init__(self, labels: int, room: int, folder: Path | None = None) -> None:
+        """At most so many labels, with at most `room` bytes of messages; both on shelves in `folder`."""
         self.labels: deque[tuple[Example, bool]] = deque(maxlen=labels)
-        self.messages: dict[str, bytes] = {}  # by digest
+        self.messages: dict[str, memoryview] = {}  # by digest
         self._room = room
+        self._examples, self._raw = Shelf(folder), Shelf(folder)
 
     def add(self, one: Taken) -> None:
-        self.labels.append((one.example, one.spam))
+        """Raises OSError where the disk is full."""
+        self.labels.append((self._examples.put(one.example), one.spam))
         self._room += len(self.messages.pop(one.example.digest, b"")) - len(one.raw)
-        self.messages[one.example.digest] = one.raw
+        self.messages[one.example.digest] = self._raw.lay(one.raw)
         while self._room < 0:
             self._room += len(self.messages.pop(next(iter(self.messages))))
 

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -26,11 +26,13 @@ from filterd.learning.report import take_report
 from filterd.learning.review import EMPTY, Reviewing
 from filterd.learning.senders import SenderWords
 from filterd.learning.settings import LearningLimits
+from filterd.learning.shelf import Shelf
+from filterd.learning.verdicts import too_many
 from filterd.learning.versions import Versions
 from filterd.learning.words import Klass, LearningError, Request, Result
 from filterd.mail import Message
 from filterd.store import Way
-from filterd.store.labels import Label, LabelCounts
+from filterd.store.labels import VERDICT, Label, LabelCounts, VerdictCounts
 from filterd.value import CodecError, pack, replace, unpack
 
 if TYPE_CHECKING:
@@ -87,13 +89,14 @@ class SiteLearner:
         self._senders = senders
         self.model = SiteModel(base_weight=limits.fixed_base)
         self._alike: Counter[int] = Counter()
+        self._verdicts = store.labels.of_verdicts() != VerdictCounts()  # may some labels be from verdicts of our own?
         self._load()
 
     def handle(self, request: Request) -> Result:
         """Do what is asked; raises LearningError, StoreError."""
         started = time.perf_counter()
         result = self._handled(request)
-        if self._senders is not None:
+        if self._senders is not None and not request.verdict:
             self._senders.follow(request, result)
         return replace(
             result,
@@ -107,6 +110,8 @@ class SiteLearner:
             return self.use(request.use)
         if request.review is not None:
             return Reviewing(self).review(request)
+        if request.verdict:
+            return self._verdict(request)
         if request.klass is None:
             raise LearningError("nothing was asked")
         if request.report:
@@ -133,7 +138,7 @@ class SiteLearner:
         example, spam = self.example(message), klass is Klass.SPAM
         known = self.model.label(example.digest)
         if known is spam:
-            self._confirm(example.digest, spam, by)
+            self._confirm(example.digest, spam, by, reporter)
             return Result()
         if known is None and (why := self._too_many(reporter) or self.crowded(example)):
             return Result(refused=True, why=why)
@@ -213,12 +218,42 @@ class SiteLearner:
                 self.model.learn(example, spam)
         self._live.publish(self.model, newest)
 
-    def _confirm(self, digest: str, spam: bool, by: str) -> None:
-        """The label is no longer a suggestion's: undoing that leaves it alone."""
-        if self.store.suggestions.any_about(digest):
+    def _confirm(self, digest: str, spam: bool, by: str, reporter: str) -> None:
+        """The label is no longer a suggestion's, or a verdict's: undoing these leaves it alone."""
+        suggested = self.store.suggestions.any_about(digest)
+        if suggested or self._verdicts:
             with self.store.suggestions.change() as change:
-                change.overrule(digest, spam, by)
-                change.attribute(digest, "")
+                change.adopt(digest, by, reporter)
+                if suggested:
+                    change.overrule(digest, spam, by)
+                    change.attribute(digest, "")
+
+    def _verdict(self, request: Request) -> Result:
+        """Learn a verdict of our own, or forget all of them."""
+        if request.klass is Klass.FORGET:
+            return self._forget_verdicts(request.by)
+        if not self.limits.from_verdicts or request.klass is None:
+            return Result(refused=True, why="learn.from_verdicts is off")
+        example, spam = self.example(Message(request.raw)), request.klass is Klass.SPAM
+        if example.digest in self.model or self.store.suggestions.any_about(example.digest):
+            return Result(why="something is said of it already")
+        if why := too_many(self.store.labels, request.klass, self.limits, self.model.ham, self.model.spam):
+            return Result(refused=True, why=why)
+        if why := self.crowded(example):
+            return Result(why=why)
+        label = self.label(example, spam, request.raw, by=VERDICT, reporter="")
+        self._verdicts = True
+        return self.take_in(example, spam, self.store.labels.put([label], self.limits.messages))
+
+    def _forget_verdicts(self, by: str) -> Result:
+        count = self.store.labels.forget_verdicts()
+        if count:
+            self.model = SiteModel(base_weight=self.limits.fixed_base)
+            self._fill(learn=True)
+            self._live.publish(self.model, self.store.labels.counts().newest)
+            self.store.audit.write(by, "verdicts-forgotten", detail=f"{count} labels")
+        self._verdicts = False
+        return Result(counted=bool(count), told=f"{count} labels from verdicts forgotten")
 
     def _too_many(self, reporter: str) -> str:
         most = self.limits.per_reporter
@@ -237,16 +272,16 @@ class SiteLearner:
             self._live.publish(self.model, counts.newest)
 
     def _fill(self, *, learn: bool) -> None:
-        kept = list(examples(self.store, self.limits.labels, self._base))
+        kept = examples(self.store, self.limits.labels, self._base, Shelf(self._live.folder))
         (self.model.restore if learn else self.model.remember)(kept)
         self._alike.clear()
         for example, _, _ in kept:
             self._alike.update(likeness(example.indices()[1]))
 
 
-def examples(store: Store, newest: int, base: Model | None) -> list[tuple[Example, bool, float]]:
+def examples(store: Store, newest: int, base: Model | None, shelf: Shelf) -> list[tuple[Example, bool, float]]:
     """What is stored, in the order it came: at most so many; older feature versions are extracted anew."""
-    found: list[tuple[Example, bool, float]] = []
+    found: deque[tuple[Example, bool, float]] = deque(maxlen=newest)
     for _, label in store.labels.read():
         try:
             example = unpack(label.example, Example)
@@ -257,8 +292,8 @@ def examples(store: Store, newest: int, base: Model | None) -> list[tuple[Exampl
             if not again:
                 continue
             example = replace(Example.of(again[0], base), digest=label.digest)
-        found.append((example, label.spam, label.said))
-    return found[-newest:]
+        found.append((shelf.put(example), label.spam, label.said))
+    return list(found)
 
 
 def _same(counts: LabelCounts, live: Live) -> bool:

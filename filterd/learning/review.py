@@ -105,6 +105,8 @@ class Reviewing:
                     example, one.spam, request.raw, by=request.by, reporter=request.reporter, suggestion=id_
                 )
                 newest = change.teach(label, self._limits.messages)
+            else:
+                change.adopt(one.digest, request.by, request.reporter, id_)
         if newest is None:
             return Result(suggestion=id_)
         return replace(self._learner.take_in(example, one.spam, newest), suggestion=id_, doubtful=one.doubtful)
@@ -119,6 +121,7 @@ class Reviewing:
             label = change.label(one.digest)
             if one.state is SuggestionState.ACCEPTED or (label is not None and label.spam is one.spam):
                 change.accept(one, request.by)
+                change.adopt(one.digest, request.by, one.reporter, one.id)
                 return ""
             if (example := self._example(one)) is None:
                 return "its message is gone"

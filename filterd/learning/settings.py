@@ -67,6 +67,12 @@ class LearningLimits(Settings):
         description="With `per_user`: points that his own words may add; the shipped threshold of the quarantine is 8. "
         "They take off at most 3.",
     )
+    from_verdicts: bool = Field(
+        False,
+        description="Learn from verdicts of filterd's own, where rules and authentication leave no doubt. Who wants to "
+        "poison a filter aims at this; see docs/learning.md.",
+    )
+    verdicts_per_day: int = Field(100, ge=1, description="With `from_verdicts`: so many in a day, of both classes.")
     review: ReviewSettings = Field(
         ReviewSettings(),
         description="Whose word waits for a reviewer: `queue`, `at-once` (and can be undone), or `never`.",

@@ -20,6 +20,7 @@ from filterd.classifier.features import VERSION
 from filterd.classifier.learner import ETA, WRONG
 from filterd.classifier.metrics import one_minus_roca
 from filterd.classifier.points import SLOPE, TAG_POINTS
+from filterd.classifier.shards import cut
 from filterd.classifier.site import EPOCHS, REPLAY, Example, SiteModel
 from filterd.learning.versions import Versions, write_version
 from filterd.store.labels import Label
@@ -121,21 +122,21 @@ def keep(versions: Versions, trained: Trained, base: Model | None, parent: str, 
     return versions.keep(trained.model, manifest, card_of(manifest)).id
 
 
-def put(store: Store, trained: Trained, raw: Mapping[str, bytes], quota: int, by: str) -> None:
+def put(store: Store, trained: Trained, raw: Mapping[str, bytes | memoryview], quota: int, by: str) -> None:
     """Store the labels that are new, with those messages in `raw` (by digest). Raises StoreError."""
-    labels = [
-        Label(
-            digest=example.digest,
-            spam=spam,
-            example=pack(example),
-            said=said,
-            by=by,
-            body=raw.get(example.digest) or None,
-        )
-        for example, spam, said in trained.fresh
-    ]
-    for start in range(0, len(labels), _AT_ONCE):
-        store.labels.put(labels[start : start + _AT_ONCE], quota)
+    for some in cut(iter(trained.fresh), _AT_ONCE):
+        labels = [
+            Label(
+                digest=example.digest,
+                spam=spam,
+                example=pack(example),
+                said=said,
+                by=by,
+                body=bytes(raw.get(example.digest, b"")) or None,
+            )
+            for example, spam, said in some
+        ]
+        store.labels.put(labels, quota)
 
 
 def _one_by_one(

@@ -43,6 +43,7 @@ class Request(Value, kw_only=True):
     item: str = ""
     report: bool = False  # `raw` is a mail to a report address, and what it carries is learnt
     sender: str = ""  # the envelope sender of a report
+    verdict: bool = False  # of our own: bounded, and nothing beside anybody's word. Without `raw`: all of them
     review: Review | None = None
     ids: tuple[str, ...] = ()  # the suggestions that are reviewed
     text: str = ""  # the reviewer's note

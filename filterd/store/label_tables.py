@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, Index, LargeBinary, Table, Text
 
-from filterd.store.schema import _KEY, _number, _text, metadata
+from filterd.store.schema import _KEY, _number, _partial, _text, metadata
 
 labels = Table(
     "labels",
@@ -17,7 +17,7 @@ labels = Table(
     Column("digest", Text, nullable=False, unique=True),  # SHA-256 without trace headers, hex
     _number("spam"),
     _number("time"),
-    _text("by"),  # the way it came: a command, a door
+    _text("by"),  # the way it came: a command, a door; `verdict` for one of our own
     _text("reporter"),  # who said so; "" for the postmaster
     Column("example", LargeBinary, nullable=False),  # zstandard: the indices of each view, packed
     Column("said", Float, nullable=False, server_default="0"),  # log-odds before this label was learnt
@@ -26,5 +26,6 @@ labels = Table(
     _text("suggestion"),  # the id of the suggestion that it came by
     Index("ix_labels_reporter", "reporter", "time"),
     Index("ix_labels_stored", "stored", "key"),
+    _partial("ix_labels_verdicts", "time", where="\"by\" = 'verdict'"),
     sqlite_autoincrement=True,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, insert, literal_column, select, update
 
 from filterd.store import rows
 from filterd.store.database import Database
@@ -18,6 +18,7 @@ from filterd.store.text import ADDRESS, clean, fold
 from filterd.value import Value
 
 _PAGE = 1_000  # rows read at once
+VERDICT = "verdict"  # who said so, where we did
 _TRIM = 16  # labels between two looks at the quota
 
 
@@ -43,6 +44,14 @@ class LabelCounts(Value):
     newest: int = 0
 
 
+class VerdictCounts(Value):
+    """How many labels came from verdicts of our own."""
+
+    ham: int = 0
+    spam: int = 0
+    lately: int = 0
+
+
 class Labels:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,6 +72,19 @@ class Labels:
     def counts(self) -> LabelCounts:
         with self._database.read() as connection:
             return _counts(connection)
+
+    def of_verdicts(self, since: int = 0) -> VerdictCounts:
+        """How many came from verdicts of our own; `lately` since that time, in milliseconds."""
+        lately = func.coalesce(func.sum(case((labels.c.time >= since, 1), else_=0)), 0)
+        asked = select(func.count(), func.coalesce(func.sum(labels.c.spam), 0), lately).where(_verdicts())
+        with self._database.read() as connection:
+            total, spam, new = map(int, connection.execute(asked).one())
+        return VerdictCounts(total - spam, spam, new)
+
+    def forget_verdicts(self) -> int:
+        """Drop all that came from verdicts of our own; how many there were."""
+        with self._database.write() as connection:
+            return connection.execute(delete(labels).where(_verdicts())).rowcount
 
     def since(self, reporter: str, time: int) -> int:
         """How many messages this person labelled since `time`, in milliseconds."""
@@ -107,6 +129,16 @@ def remove(connection: Connection, digest: str) -> int:
     """`Labels.remove`, in the caller's transaction."""
     connection.execute(delete(labels).where(labels.c.digest == digest))
     return _newest(connection)
+
+
+def adopt(connection: Connection, digest: str, by: str, reporter: str = "", suggestion: str = "") -> None:
+    """What was a verdict of our own is somebody's word now; a label that was so before stays as it is."""
+    said = {"by": clean(by, 100), "reporter": clean(fold(reporter), ADDRESS), "suggestion": clean(suggestion, 64)}
+    connection.execute(update(labels).where(labels.c.digest == digest, _verdicts()).values(**said))
+
+
+def _verdicts() -> ColumnElement[bool]:
+    return labels.c.by == literal_column(f"'{VERDICT}'")  # as the index has it
 
 
 def label_from(row: Row[Any], *, with_body: bool = False) -> Label:

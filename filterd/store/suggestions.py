@@ -18,7 +18,7 @@ from filterd.store import rows
 from filterd.store.audit import note
 from filterd.store.database import Database
 from filterd.store.label_tables import labels
-from filterd.store.labels import Label, label_from, put, remove
+from filterd.store.labels import VERDICT, Label, adopt, label_from, put, remove
 from filterd.store.search import Page
 from filterd.store.suggestion_tables import suggestions
 from filterd.store.text import ADDRESS, clean, fold
@@ -179,6 +179,10 @@ class Change:
         """The label stands, but by another's word."""
         self._connection.execute(update(labels).where(labels.c.digest == digest).values(suggestion=suggestion))
 
+    def adopt(self, digest: str, by: str, reporter: str = "", suggestion: str = "") -> None:
+        """A label that came from a verdict of our own is this person's word now."""
+        adopt(self._connection, digest, by, reporter, suggestion)
+
     def teach(self, label: Label, quota: int) -> int:
         """Put a label; the newest key."""
         return put(self._connection, [label], quota)
@@ -193,7 +197,8 @@ class Change:
         first = select(suggestions.c.before).where(same, suggestions.c.state == SuggestionState.ACCEPTED.value)
         row = self._connection.execute(first.order_by(suggestions.c.key).limit(1)).first()
         if row is None:
-            row = self._connection.execute(select(labels.c.spam).where(labels.c.digest == digest)).first()
+            said = select(labels.c.spam).where(labels.c.digest == digest, labels.c.by != VERDICT)
+            row = self._connection.execute(said).first()
         return None if row is None or row[0] is None else int(row[0])
 
     def _settle(self, one: Suggestion, by: str, values: dict[str, Any]) -> None:

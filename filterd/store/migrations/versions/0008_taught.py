@@ -1,4 +1,4 @@
-"""What single people taught about their own mail."""
+"""What single people taught about their own mail; labels that came from verdicts of our own."""
 
 from __future__ import annotations
 
@@ -36,3 +36,5 @@ def upgrade() -> None:
     )
     for column in ("digest", "suggestion"):
         op.create_index(f"ix_taught_{column}", "taught", [column])
+    verdicts = sa.text("\"by\" = 'verdict'")
+    op.create_index("ix_labels_verdicts", "labels", ["time"], sqlite_where=verdicts, postgresql_where=verdicts)
