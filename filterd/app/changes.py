@@ -54,7 +54,7 @@ def _files(loaded: Loaded) -> Iterator[Path]:
         if document and isinstance(named.get(key), str):
             yield Path(document.file).parent / named[key]
     tls = loaded.config.tls
-    yield from (path for path in (tls.certificate, tls.key) if path is not None)
+    yield from (path for path in (tls.certificate, tls.key, loaded.config.relay.ca) if path is not None)
     for path in loaded.config.rules.paths:
         yield from _listed(path) if path.is_dir() else (path,)
         yield from _listed(path / "lists")

@@ -64,7 +64,11 @@ def conclude(vitals: Vitals) -> Health:
         down.append(f"the store: {vitals.store}")
     for hops in vitals.next_hops:
         wrong = [f"the next hop {url}: {why}" for url, why in hops if why is not None]
-        (down if len(wrong) == len(hops) else degraded).extend(wrong)
+        if len(wrong) == len(hops):
+            down += wrong
+        else:
+            left = ", ".join(url for url, why in hops if why is None)
+            degraded += [f"{one}; its mail goes to {left}" for one in wrong]
     if vitals.bypass is not None:
         degraded.append(f"bypass is on, everything passes: {vitals.bypass}")
     if not vitals.enforcing:

@@ -212,6 +212,8 @@ class Service:
         renewed = await pooled(loaded, generation.ask, generation.blocks) if rules else redecided(generation, loaded)
         self.loaded = loaded
         await self.engine.swap(renewed)
+        if str(loaded.config.relay.ca) in changed:
+            self._hops.renew()
         tls = loaded.config.tls
         if {str(tls.certificate), str(tls.key)} & set(changed):
             await self._doors.arrange(loaded.config.listeners, self._make)
@@ -228,6 +230,7 @@ class Service:
         before = self.loaded
         try:
             self._hops.take(loaded.config)
+            self._hops.renew()
             self.loaded = loaded
             await self._doors.arrange(loaded.config.listeners, self._make)
         except TROUBLE:
@@ -299,6 +302,7 @@ class Service:
             workers={"alive": generation.judges.alive, "wanted": generation.judges.size},
             load=self.engine.load,
             bypass=self._bypass.said(),
+            next_hops={url: one.report() for url, one in self._hops.standings(self.loaded.config).items()},
             lists=self._world.status(),
             dns=self._world.name_servers,
             suggestions={"pending": waiting.pending, "doubtful": waiting.doubtful},
@@ -321,6 +325,7 @@ class Service:
         judges, counters = self.engine.generation.judges, self.store.counters
         return {
             "workers_alive": judges.alive,
+            **self._hops.gauges(self.loaded.config),
             "worker_deaths": judges.deaths,
             "bypass": float(self.engine.bypass),
             "store_well": float(self.store.health() is None),

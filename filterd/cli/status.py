@@ -40,6 +40,12 @@ def _name_server(address: str, one: dict[str, Any]) -> str:
     )
 
 
+def _next_hop(url: str, one: dict[str, Any]) -> str:
+    how = "answers" if one["up"] else f"DOWN: {one['last_error']}"
+    counts = "{delivered} delivered, {deferred} put off, {refused} refused".format(**one)
+    return f"{url} {how}, since {one['since']}; {counts}"
+
+
 def _verdicts(learnt: bool, ham: int, spam: int) -> list[str]:
     """What was learnt from verdicts of our own: never silently."""
     lines = ["  LEARNS FROM ITS OWN VERDICTS (learn.from_verdicts)"] if learnt else []
@@ -60,6 +66,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
         lines += [
             f"  filterd {report['version']}, {report['config'] or 'embedded defaults'}",
             f"  doors: {', '.join(report['doors'])}",
+            *(f"  next hop {_next_hop(*one)}" for one in report["next_hops"].items()),
             f"  workers: {workers['alive']} of {workers['wanted']}; in work: {load}",
             f"  generation: {generation}",
             f"  name servers: {'; '.join(_name_server(*one) for one in report['dns'].items())}",

@@ -17,6 +17,7 @@ from filterd.relay.maildir import MaildirHop
 from filterd.relay.settings import RelaySettings, TlsMode
 from filterd.relay.several import SeveralHops
 from filterd.relay.smtp import SmtpHop
+from filterd.relay.standing import Standing
 
 __all__ = [
     "Capabilities",
@@ -26,6 +27,7 @@ __all__ = [
     "NextHop",
     "RelaySettings",
     "SeveralHops",
+    "Standing",
     "TlsMode",
     "Transaction",
     "deliver",
@@ -34,12 +36,12 @@ __all__ = [
 ]
 
 
-def next_hop(url: str, settings: RelaySettings) -> NextHop:
+def next_hop(url: str, settings: RelaySettings, standing: Standing | None = None) -> NextHop:
     """The next hop that `url` names; nothing is connected yet. Several are a `SeveralHops`.
 
     Raises ValueError (one sentence) for a bad address, OSError when the CA file cannot be read.
     """
-    address = parse_url(url)
+    address, standing = parse_url(url), standing or Standing()
     if address.protocol is HopProtocol.MAILDIR:
-        return MaildirHop(url, address.path, settings)
-    return SmtpHop(url, address, settings)
+        return MaildirHop(url, address.path, settings, standing)
+    return SmtpHop(url, address, settings, standing)

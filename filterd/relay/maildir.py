@@ -24,6 +24,7 @@ from filterd.relay import admission
 from filterd.relay.hop import Capabilities, Handover
 from filterd.relay.own import OwnHop
 from filterd.relay.settings import RelaySettings
+from filterd.relay.standing import Standing
 from filterd.relay.wire import BareNewline, pieces
 from filterd.reply import Reply
 
@@ -42,8 +43,9 @@ _HOST = socket.gethostname().replace("/", "\\057").replace(":", "\\072")
 class MaildirHop:
     """A Maildir as the next hop; the folders are made when they are needed."""
 
-    def __init__(self, url: str, path: str, settings: RelaySettings) -> None:
+    def __init__(self, url: str, path: str, settings: RelaySettings, standing: Standing) -> None:
         self.url = url
+        self.standing = standing
         self.path = Path(path)
         self.settings = settings
 
@@ -51,13 +53,21 @@ class MaildirHop:
         return CAPABILITIES
 
     def transaction(self, handover: Handover) -> MaildirTransaction:
-        return MaildirTransaction(self.path)
+        return MaildirTransaction(self.path, self.standing)
 
     async def reserve(self, handover: Handover) -> OwnHop | None:
         return None
 
     async def healthy(self) -> str | None:
-        return await asyncio.to_thread(self._trouble)
+        trouble = await asyncio.to_thread(self._trouble)
+        if trouble is None:
+            self.standing.answered()
+        else:
+            self.standing.unreachable(trouble)
+        return trouble
+
+    def renew(self) -> None:
+        """There is nothing that could be."""
 
     async def aclose(self) -> None:
         pass
@@ -77,8 +87,9 @@ class MaildirHop:
 class MaildirTransaction:
     """One mail for a Maildir."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, standing: Standing) -> None:
         self._path = path
+        self._standing = standing
         self._sender: str | None = None
         self._recipients: list[Recipient] = []
 
@@ -108,13 +119,15 @@ class MaildirTransaction:
         heads = [f"Return-Path: <{sender}>\nDelivered-To: {recipient.address}\n" for recipient in recipients]
         withdrawn = threading.Event()
         try:
-            return await asyncio.to_thread(
+            replies = await asyncio.to_thread(
                 _deliver,
                 self._path,
                 [head.encode("utf-8", "surrogateescape") for head in heads],
                 tuple(chunks),
                 withdrawn,
             )
+            self._standing.said(replies)
+            return replies
         except asyncio.CancelledError:
             withdrawn.set()
             raise
@@ -127,7 +140,7 @@ class MaildirTransaction:
         await self.reset()
 
     def another(self) -> MaildirTransaction:
-        return MaildirTransaction(self._path)
+        return MaildirTransaction(self._path, self._standing)
 
 
 def _deliver(

@@ -40,7 +40,10 @@ def tls_context(address: HopAddress, settings: RelaySettings) -> ssl.SSLContext 
     """The TLS settings of a next hop; None when it is off. Raises OSError when the CA file cannot be read."""
     if settings.tls is TlsMode.OFF and not address.tls:
         return None
-    context = ssl.create_default_context(cafile=settings.ca)
+    try:
+        context = ssl.create_default_context(cafile=settings.ca)
+    except OSError as error:
+        raise OSError(f"relay.ca {settings.ca} cannot be read: {error.strerror or error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.tls is not TlsMode.VERIFY or settings.fingerprints:
         context.check_hostname = False

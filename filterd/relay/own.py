@@ -13,6 +13,7 @@ from filterd.relay.connection import Connection
 from filterd.relay.hop import Capabilities, Handover
 from filterd.relay.opening import Busy, ConnectFailed
 from filterd.relay.settings import RelaySettings
+from filterd.relay.standing import Standing
 from filterd.relay.transaction import SmtpTransaction
 
 _FOR_GOOD = 1e6  # seconds: nobody else waits for it
@@ -21,8 +22,9 @@ _FOR_GOOD = 1e6  # seconds: nobody else waits for it
 class OwnHop:
     """See NextHop. Made by `NextHop.reserve`; the transactions of several copies take turns."""
 
-    def __init__(self, url: str, connection: Connection, settings: RelaySettings) -> None:
+    def __init__(self, url: str, connection: Connection, settings: RelaySettings, standing: Standing) -> None:
         self.url = url
+        self.standing = standing
         self._connection = connection
         self._settings = settings.model_copy(update={"hold": _FOR_GOOD})
         self._turn = asyncio.Lock()
@@ -48,6 +50,9 @@ class OwnHop:
 
     async def healthy(self) -> str | None:
         return f"The next hop {self.url} {self._connection.failure}." if self.lost else None
+
+    def renew(self) -> None:
+        """It has its connection."""
 
     async def aclose(self) -> None:
         """Quit; when a transaction is open, after it."""

@@ -14,14 +14,16 @@ from collections.abc import Hashable
 from filterd.relay.address import HopAddress
 from filterd.relay.connection import Connection
 from filterd.relay.hop import Capabilities, Handover
-from filterd.relay.opening import Busy, begin_xclient, connect, tls_context
+from filterd.relay.opening import Busy, ConnectFailed, begin_xclient, connect, tls_context
 from filterd.relay.settings import RelaySettings
+from filterd.relay.standing import Standing
 
 _GOODBYE = 1.0  # seconds that the peers have to close when we end
 
 
 class Pool:
-    def __init__(self, address: HopAddress, settings: RelaySettings) -> None:
+    def __init__(self, address: HopAddress, settings: RelaySettings, standing: Standing) -> None:
+        self.standing = standing
         self.seen: tuple[float, Capabilities] | None = None  # what the newest connection announced, and when
         self._address = address
         self._place = ""  # of several IP addresses the one that served last
@@ -69,16 +71,28 @@ class Pool:
 
     async def dial(self, handover: Handover | None) -> Connection:
         """A new connection, not yet of the pool, the client's own if one is given; raises ConnectFailed."""
-        connection = await connect(self._address, self._settings, self._tls, self._place)
-        self._place = connection.place
-        self.seen = (time.monotonic(), connection.capabilities)
-        if handover is not None:
-            try:
-                await begin_xclient(connection, self._address, self._settings, handover)
-            except BaseException:
-                connection.fail("was not made the client's")
-                raise
+        try:
+            connection = await connect(self._address, self._settings, self._tls, self._place)
+            self._place = connection.place
+            self.seen = (time.monotonic(), connection.capabilities)
+            if handover is not None:
+                await self._begin_xclient(connection, handover)
+        except ConnectFailed as error:
+            self.standing.unreachable(str(error))
+            raise
+        self.standing.answered()
         return connection
+
+    def renew(self) -> None:
+        """Read the CA file again, for connections from now on; raises OSError when it cannot be read."""
+        self._tls = tls_context(self._address, self._settings)
+
+    async def _begin_xclient(self, connection: Connection, handover: Handover) -> None:
+        try:
+            await begin_xclient(connection, self._address, self._settings, handover)
+        except BaseException:
+            connection.fail("was not made the client's")
+            raise
 
     async def aclose(self) -> None:
         """Close what is idle; what is lent is closed when it is given back."""

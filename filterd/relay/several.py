@@ -87,6 +87,9 @@ class SeveralHops:
         wrong = await asyncio.gather(*(member.hop.healthy() for member in self._members))
         return None if None in wrong else " ".join(filter(None, wrong))
 
+    def renew(self) -> None:
+        """Whoever made them renews them."""
+
     async def aclose(self) -> None:
         await asyncio.gather(*(member.aclose() for member in self._members))
 

@@ -12,6 +12,7 @@ from filterd.relay.opening import ConnectFailed
 from filterd.relay.own import OwnHop
 from filterd.relay.pool import Pool
 from filterd.relay.settings import RelaySettings
+from filterd.relay.standing import Standing
 from filterd.relay.transaction import SmtpTransaction
 
 log = logging.getLogger(__name__)
@@ -22,11 +23,11 @@ _REMEMBERED = 60.0  # seconds that the capabilities stand
 class SmtpHop:
     """See NextHop. Raises OSError when the CA file cannot be read."""
 
-    def __init__(self, url: str, address: HopAddress, settings: RelaySettings) -> None:
+    def __init__(self, url: str, address: HopAddress, settings: RelaySettings, standing: Standing) -> None:
         self.url = url
         self._settings = settings
         self._lmtp = address.protocol is HopProtocol.LMTP
-        self._pool = Pool(address, settings)
+        self._pool = Pool(address, settings, standing)
         self._asking: asyncio.Task[Capabilities | None] | None = None
 
     async def capabilities(self) -> Capabilities | None:
@@ -46,7 +47,7 @@ class SmtpHop:
         except ConnectFailed as error:
             log.warning("The next hop %s %s.", self.url, error)
             return None
-        return OwnHop(self.url, connection, self._settings)
+        return OwnHop(self.url, connection, self._settings, self._pool.standing)
 
     async def healthy(self) -> str | None:
         try:
@@ -57,6 +58,9 @@ class SmtpHop:
         if self._settings.xclient and not connection.capabilities.has("XCLIENT"):
             return f"The next hop {self.url} does not announce XCLIENT, though `xclient` is set."
         return None
+
+    def renew(self) -> None:
+        self._pool.renew()
 
     async def aclose(self) -> None:
         if self._asking is not None:

@@ -23,6 +23,7 @@ from filterd.relay.handover import xforward_commands
 from filterd.relay.hop import Handover
 from filterd.relay.opening import Busy, ConnectFailed
 from filterd.relay.settings import RelaySettings
+from filterd.relay.standing import Standing
 from filterd.relay.wire import BareNewline
 from filterd.reply import Reply
 
@@ -39,6 +40,8 @@ _DATA = b"DATA\r\n"
 
 class Lender(Protocol):
     """Whose connections a transaction uses."""
+
+    standing: Standing
 
     async def take(self, handover: Handover, fresh: bool = False) -> Connection:
         """A connection to be given back; raises ConnectFailed. `fresh`: not one that was used before."""
@@ -81,9 +84,8 @@ class SmtpTransaction:
     async def data(self, chunks: Iterable[bytes | memoryview]) -> tuple[Reply, ...]:
         accepted = len(self._accepted)
         try:
-            if not accepted or not await self._resume():
-                return (LOST,) * accepted
-            return await self._send(chunks, accepted)
+            ready = accepted and await self._resume()
+            return self._counted(await self._send(chunks, accepted) if ready else (LOST,) * accepted)
         finally:
             self._forget()
 
@@ -99,11 +101,11 @@ class SmtpTransaction:
         try:
             mailed = await self._begin(sender, parameters, recipients)
             if not mailed.ok:
-                return (mailed,) * len(recipients)
+                return self._counted((mailed,) * len(recipients))
             replies = [await self._recipient(recipient) for recipient in recipients]
             accepted = len(self._accepted)
             delivered = iter(await self._send(chunks, accepted) if accepted else ())
-            return tuple(next(delivered) if reply.ok else reply for reply in replies)
+            return self._counted(tuple(next(delivered) if reply.ok else reply for reply in replies))
         finally:
             self._forget()
 
@@ -221,7 +223,12 @@ class SmtpTransaction:
             if answers:
                 connection.fail(f"answered with {answers[0].reply()}")
             log.warning("The next hop %s %s.", self._url, connection.failure)
+            self._pool.standing.lost(connection.failure or "was lost")
         return LOST
+
+    def _counted(self, replies: tuple[Reply, ...]) -> tuple[Reply, ...]:
+        self._pool.standing.said(replies)
+        return replies
 
     def _rest(self) -> None:
         """The client has the word now; when it takes long, others may have the connection."""

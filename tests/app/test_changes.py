@@ -26,15 +26,17 @@ def written(folder: Path) -> Path:
 def test_a_change_is_told_when_it_has_settled(tmp_path: Path) -> None:
     written(tmp_path)
     file = tmp_path / "filterd.yaml"
-    file.write_text(json.dumps({"state": str(tmp_path), "access": "access", "domains": "domains"} | _rules(tmp_path)))
+    named = {"access": "access", "domains": "domains", "relay": {"ca": str(tmp_path / "ca.pem")}}
+    file.write_text(json.dumps({"state": str(tmp_path)} | named | _rules(tmp_path)))
     (tmp_path / "domains").write_text("example.org\n")
     file.write_text(file.read_text().replace('"access": "access"', f'"access": "{tmp_path}/access"'))
     changes = Changes(load(file))
     assert changes.look() == ()
     words = tmp_path / "rules.d" / "lists" / "site_words.txt"
+    (tmp_path / "ca.pem").write_text("another")
     words.write_text("zeppelin\nballoon\n")
     assert changes.look() == ()  # it may still be written to
-    assert changes.look() == (str(words),)
+    assert changes.look() == (str(tmp_path / "ca.pem"), str(words))
     assert changes.look() == ()
     os.utime(tmp_path / "access", ns=(1, 1))
     (tmp_path / "rules.d" / "new.yaml").write_text("[]\n")
@@ -52,12 +54,12 @@ def _rules(folder: Path) -> dict[str, Any]:
 
 
 def action(service: Serving, text: str, sender: str = "a@good.example") -> int:
-    """The reply to DATA: 250, or 550 for what is refused."""
+    """250, or 550 for what is refused at RCPT or with its data."""
     with smtplib.SMTP(*service.smtp, local_hostname="client.example.net", timeout=30) as client:
         client.ehlo()
         client.mail(sender)
-        client.rcpt("b@example.org")
-        return client.data(f"From: {sender}\r\nSubject: x\r\n\r\n{text}\r\n")[0]
+        refused = client.rcpt("b@example.org")[0]
+        return refused if refused != 250 else client.data(f"From: {sender}\r\nSubject: x\r\n\r\n{text}\r\n")[0]
 
 
 def test_the_service_takes_them_over_and_keeps_the_old_where_the_new_is_wrong(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import smtplib
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.nexthop import FakeHop
@@ -28,6 +30,10 @@ def health(service: Serving) -> tuple[int, str]:
     return code, json.loads(body)["status"]
 
 
+def wrong_with_hops(service: Serving) -> list[str]:
+    return [one for one in service.status()["degraded"] if "next hop" in one]
+
+
 async def until_it_is(service: Serving, level: tuple[int, str]) -> None:
     async with asyncio.timeout(30):
         while await asyncio.to_thread(health, service) != level:  # noqa: ASYNC110
@@ -45,7 +51,23 @@ def test_a_hop_dies_and_comes_back(tmp_path: Path) -> None:
                 await first.stop()
                 assert await asyncio.to_thread(send, service) == 250
                 assert (len(first.messages), len(second.messages)) == (1, 1)
-                await until_it_is(service, (200, "degraded"))
+                await asyncio.to_thread(service.until, lambda: bool(wrong_with_hops(service)), "the first to be down")
+                status = await asyncio.to_thread(service.status)
+                assert {url: (one["up"], one["delivered"]) for url, one in status["next_hops"].items()} == {
+                    first.url: (False, 1),
+                    second.url: (True, 1),
+                }
+                assert "cannot be reached" in status["next_hops"][first.url]["last_error"]
+                (wrong,) = await asyncio.to_thread(wrong_with_hops, service)
+                assert wrong.startswith(f"the next hop {first.url}: cannot be reached")
+                assert wrong.endswith(f" UTC; its mail goes to {second.url}")
+                metrics = (await asyncio.to_thread(service.get, "/metrics"))[1]
+                assert f'filterd_next_hop_up{{name="{first.url}"}} 0.0' in metrics
+                assert f'filterd_next_hop_delivered{{name="{second.url}"}} 1.0' in metrics
+                command = [sys.executable, "-m", "filterd", "status", "-c", str(service.config_file)]
+                said = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
+                assert f"next hop {first.url} DOWN: cannot be reached" in said.stdout
+                assert f"next hop {second.url} answers, since " in said.stdout
                 await second.stop()
                 assert await asyncio.to_thread(send, service) == 451
                 await until_it_is(service, (503, "down"))
