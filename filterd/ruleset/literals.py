@@ -27,6 +27,9 @@ _CODE = re.compile(r"\\x(?:\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}))")
 _CATEGORY = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)")
 _ONE_OF = re.compile(r"\[(\^?)(\]?(?:\\.|\[:\w+:\]|[^\]\\])*)\]", re.DOTALL)
 _DIGITS = "0123456789"
+_FLAGS = re.compile(r"(?:\(\?[im]+\))+")
+_OF_WORDS = frozenset(bytes([code]) for code in range(128) if chr(code).isalnum() or chr(code) == "_")
+_BORDER = r"\b"
 _PLACES = frozenset("bBAz")  # \b and the like: they match no character
 _CONTROLS = {"a": "\a", "f": "\f", "t": "\t", "n": "\n", "r": "\r", "v": "\v"}
 _PUNCTUATION = frozenset("\\.+*?()|[]{}^$-/!\"#%&',:;<=>@_`~ ")
@@ -52,14 +55,44 @@ _DIGIT = _Piece(exact=frozenset(_DIGITS))
 _ANYTHING = _Piece()
 
 
-def literals(pattern: str) -> tuple[Texts, ...]:
-    """The literals of a pattern; none when it may match a text with none that could be looked for."""
-    reader = _Reader(pattern)
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A pattern that is nothing but one of some texts, perhaps between word borders."""
+
+    texts: Texts
+    before: bool
+    after: bool
+
+    def stands(self, text: bytes, start: int, end: int) -> bool:
+        """Are there borders as wanted around this piece? For RE2 a word is of ASCII letters, digits and _."""
+        return (not self.before or _is_border(text, start)) and (not self.after or _is_border(text, end))
+
+
+def _is_border(text: bytes, place: int) -> bool:
+    return (text[place - 1 : place] in _OF_WORDS) != (text[place : place + 1] in _OF_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Literals:
+    """The sets of a pattern, none when it may match a text with nothing that could be looked for; and what it is
+    where literals are all of it."""
+
+    needs: tuple[Texts, ...] = ()
+    plain: Plain | None = None
+
+
+def literals(pattern: str) -> Literals:
+    """What is known of a pattern."""
+    flags = _FLAGS.match(pattern)
+    reader = _Reader(pattern, flags.end() if flags else 0)
     try:
         piece = reader.alternatives()
     except _Unreadable:
-        return ()
-    return tuple(sorted(piece.needed, key=_frequency)) if reader.position == len(pattern) else ()
+        return Literals()
+    if reader.position < len(pattern):
+        return Literals()
+    needs = tuple(sorted(piece.needed, key=_frequency))
+    return Literals(needs, reader.plain(piece.exact) if piece.exact is not None else None)
 
 
 class _Unreadable(ValueError):
@@ -69,9 +102,19 @@ class _Unreadable(ValueError):
 class _Reader:
     """Recursive descent over the tokens of a pattern."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, start: int = 0) -> None:
         self._pattern = pattern
-        self.position = 0
+        self._start = self.position = start
+        self._places: list[int] = []  # where it minds what stands around: borders, line ends, flags
+        self._choices = 0
+
+    def plain(self, texts: Texts) -> Plain | None:
+        """What has been read, when nothing but these texts and borders at its ends counts."""
+        last = len(self._pattern) - len(_BORDER)
+        places = {place for place in self._places if self._pattern.startswith(_BORDER, place)} & {self._start, last}
+        if len(places) < len(self._places) or (places and self._choices):
+            return None
+        return Plain(texts, self._start in places, last in places and last > self._start)
 
     def alternatives(self, depth: int = 0) -> _Piece:
         """Up to the closing parenthesis or the end."""
@@ -80,6 +123,7 @@ class _Reader:
         choices = [self._sequence(depth)]
         while self._pattern.startswith("|", self.position):
             self.position += 1
+            self._choices += depth == 0
             choices.append(self._sequence(depth))
         return _either(choices)
 
@@ -106,10 +150,15 @@ class _Reader:
                 self.position += 1
                 return inner
             case "flags":
+                self._places.append(token.start())
                 return _NOTHING
             case "escape":
+                if token[0][1] in _PLACES:
+                    self._places.append(token.start())
                 return _escape(token[0][1])
             case "plain":
+                if token[0] in "^$":
+                    self._places.append(token.start())
                 return {"^": _NOTHING, "$": _NOTHING, ".": _ANYTHING}.get(token[0]) or _text(token[0])
         raise _Unreadable
 

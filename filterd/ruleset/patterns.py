@@ -170,7 +170,7 @@ def _slow(number: int, field: Field, text: str) -> Pattern:
         whole = compile_linear(relaxed, lines)
     except ValueError as error:
         raise PatternError(f"no linear form of it can be made: {error}") from error
-    if not literals(relaxed):
+    if not literals(relaxed).needs:
         raise PatternError(f"a backtracking pattern must hold some text of {LEAST} letters that every match has")
     return Pattern(field.name, text, whole, _forms(number, relaxed, whole, lines), slow)
 

@@ -39,10 +39,10 @@ _BORDER = ("escape", r"\b")
 def alternatives(pattern: str) -> tuple[str, ...]:
     """The alternatives of the pattern, each with its flags; the pattern itself where it cannot be parted."""
     flags = match[0] if (match := _FLAGS.match(pattern)) else ""
-    tokens = _tokens(pattern[len(flags) :])
-    if tokens is None or any(kind == "flags" for kind, _ in tokens):
+    read = _tokens(pattern[len(flags) :])
+    if read is None or any(kind == "flags" for kind, _ in read):
         return (pattern,)
-    before, inside, after = _unwrapped(tokens)
+    before, inside, after = _unwrapped(read)
     parts: list[list[str]] = [[]]
     depth = 0
     for kind, text in inside:
@@ -65,17 +65,19 @@ def _tokens(pattern: str) -> list[tuple[str, str]] | None:
     return found
 
 
-def _unwrapped(tokens: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]], str]:
+def _bordered(read: list[tuple[str, str]]) -> tuple[bool, list[tuple[str, str]], bool]:
+    """The tokens between the word borders at both ends, and whether there are such."""
+    before, after = read[:1] == [_BORDER], read[1:][-1:] == [_BORDER]
+    return before, read[before : len(read) - after], after
+
+
+def _unwrapped(read: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]], str]:
     """What is in the group that is all of the pattern, with the word borders around it: `\\b(?:one|two)\\b`."""
-    first, end = 0, len(tokens)
-    while first < end and tokens[first] == _BORDER:
-        first += 1
-    while end > first and tokens[end - 1] == _BORDER:
-        end -= 1
-    depths = list(accumulate(_DEEPER.get(kind, 0) for kind, _ in tokens[first:end]))
-    if end - first < 2 or tokens[first] != ("open", "(?:") or 0 in depths[:-1] or depths[-1] != 0:
-        return "", tokens, ""
-    return r"\b" * first, tokens[first + 1 : end - 1], r"\b" * (len(tokens) - end)
+    before, inside, after = _bordered(read)
+    depths = list(accumulate(_DEEPER.get(kind, 0) for kind, _ in inside))
+    if inside[:1] != [("open", "(?:")] or 0 in depths[:-1] or depths[-1] != 0:
+        return "", read, ""
+    return r"\b" * before, inside[1:-1], r"\b" * after
 
 
 def loosen(pattern: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 
 import pytest
 import regex
@@ -18,6 +19,7 @@ from filterd.ruleset.literals import literals
 from filterd.ruleset.operators import closest
 from filterd.ruleset.patterns import Patterns
 from filterd.ruleset.relax import alternatives, loosen, relax
+from filterd.ruleset.sieve import _FOLDS_TO_ASCII, SHORT
 
 
 class OneText:
@@ -53,15 +55,21 @@ _PIECES = [
     "(?:a|bé)?",
     "a|b",
     "b|",
+    "(?i)abB",
+    "(?i)ßab",
+    r"\b",
+    "aab",
 ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=300)
 @given(
     st.lists(st.lists(st.sampled_from(_PIECES), min_size=1, max_size=5).map("".join), min_size=1, max_size=20),
-    st.text("abé \n", max_size=60),
+    st.text("aabbBéſ \n", max_size=60),
+    st.sampled_from(["", " " * (SHORT + 1)]),
 )
-def test_filters_lose_nothing(texts, searched) -> None:
+def test_filters_lose_nothing(texts, searched, more) -> None:
+    searched += more
     patterns = Patterns()
     known = []
     for text in texts:
@@ -72,6 +80,7 @@ def test_filters_lose_nothing(texts, searched) -> None:
     patterns.ready()
     hits = patterns.hits(OneText(searched))
     for pattern in known:
+        assert bool(pattern.whole.search(searched)) >= bool(pattern.sure & hits), pattern.text
         if pattern.whole.search(searched):
             assert pattern.guard & hits, pattern.text
 
@@ -167,7 +176,7 @@ def test_parted_and_loosened(pattern, expected) -> None:
     ],
 )
 def test_literals(pattern, expected) -> None:
-    assert list(literals(pattern)) == expected
+    assert list(literals(pattern).needs) == expected
 
 
 _MORE = ["act now", "(?:wire|cash) transfer", "x{2}", "[o0]", "(?:pay){1,2}", r"\.", "ß", "(?:a|bc)+d"]
@@ -176,7 +185,7 @@ _MORE = ["act now", "(?:wire|cash) transfer", "x{2}", "[o0]", "(?:pay){1,2}", r"
 @settings(max_examples=300, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(st.data(), st.lists(st.sampled_from([*_PIECES, *_MORE]), min_size=1, max_size=5).map("".join))
 def test_every_match_holds_a_literal(data, pattern) -> None:
-    needed = literals(pattern)
+    needed = literals(pattern).needs
     if not needed or "(?i)" in pattern[1:]:
         return
     matched = data.draw(st.from_regex(pattern)).casefold()
@@ -203,6 +212,34 @@ def test_many_patterns_are_all_found() -> None:
     text = " ".join(words[number].upper() for number in chosen)
     assert patterns.hits(OneText(text)) == set(chosen)
     assert patterns.hits(OneText(text.replace(words[chosen[0]].upper(), ""))) == set(chosen[1:])
+
+
+def test_literals_settle_a_pattern_that_is_nothing_else() -> None:
+    patterns = Patterns()
+    texts = (r"\bcat\b", "(?i)cat", "cat|dog", r"\b(?:hot|cold) dog", r"\b&co\b", "ssl", "(?i)ßl")
+    known = [patterns.add(FIELD, text) for text in texts]
+    patterns.ready()
+    hits = {
+        "concat CATS": {1, 2},
+        "a cat, a hotdog": {0, 1, 2},
+        "scold dog": {2},
+        "x&co &co": {4},
+        "y&cox": set(),
+        "cold dogs": {2, 3},
+        "ssl": {5},
+        "ẞL": {6},
+    }
+    for text, expected in hits.items():
+        for more in ("", "é"):
+            found = patterns.hits(OneText(f"{text}{' ' * SHORT}{more}"))
+            assert {number for number, pattern in enumerate(known) if pattern.guard & found} == expected, text
+
+
+def test_what_folds_to_ascii() -> None:
+    codes = (code for code in range(128, sys.maxunicode + 1) if not 0xD800 <= code < 0xE000)
+    folding = [code for code in codes if any(char.isascii() for char in chr(code).casefold())]
+    assert all(_FOLDS_TO_ASCII.search(chr(code)) for code in folding)
+    assert len(folding) < 30
 
 
 def test_runs_of_one_character_are_literals_as_well() -> None:
