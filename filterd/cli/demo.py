@@ -72,13 +72,13 @@ async def _run(folder: Path, once: bool) -> None:
             f"See more: {command} quarantine list -c {demo.config}",
             f"          {command} history find -c {demo.config}",
             f"          http://{demo.http}/metrics",
-            f"The quarantine page: http://{demo.web}/quarantine",
-            f"Log in, once, by:    {demo.link}",
         ):
             console.print(Text(line), soft_wrap=True)
         if once:
             console.print("The demo has ended, and all this is gone with it; without --once it stays.", style="dim")
         else:
+            console.print(Text("The quarantine pages, by a link that lets you in once:", "bold"))
+            console.print(Text(f"  {demo.link}"), soft_wrap=True)
             console.print("Ctrl-C ends the demo.", style="dim")
             await ended.wait()
 
