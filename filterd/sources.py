@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -52,7 +53,11 @@ def read_sources(paths: Iterable[str], limit: int = LIMIT) -> Iterator[Item]:
 
 def read_message(path: str, limit: int = LIMIT) -> Item:
     """The file as one message, whatever stands in it; a first `From ` line of an mbox is not part of it."""
+    if "\0" in path:
+        return Unreadable(path, "not the name of a file")
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+            return Unreadable(path, "not a file")
         with open(path, "rb") as file:
             raw = file.read(limit + 1)
     except OSError as error:

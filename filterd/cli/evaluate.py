@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from filterd.cli.learning_sources import (
     at_work,
     counter,
     given,
+    tell,
 )
 from filterd.cli.mailbox_sources import (
     CaOption,
@@ -95,6 +97,7 @@ def command(
     from filterd.classifier.protocol import Feedback
 
     settings = read_config(config)
+    started = time.perf_counter()
     mailboxes = Mailboxes(password_file, ca, folders_of(imap, ham_folder, spam_folder, pop3, pop3_class))
     sources = given(spam, ham, index, required=True, mailboxes=mailboxes, history=settings if history else None)
     try:
@@ -110,12 +113,13 @@ def command(
             _report(report, sources, online, labels, scores, metrics)
     except (LearningError, ModelError, ValueError) as error:
         raise Fail(str(error)) from error
-    if sources.unreadable:
-        sys.stderr.write(f"{len(sources.unreadable)} messages cannot be read\n")
+    tell(sources.unreadable)
+    milliseconds = round(1000 * (time.perf_counter() - started) / len(labels), 3)
     if as_object:
-        print_json(metrics.to_dict())
+        print_json({**metrics.to_dict(), "unreadable": len(sources.unreadable), "milliseconds": milliseconds})
     else:
         _tell(metrics)
+        sys.stdout.write(f"milliseconds a message: {milliseconds}\n")
     return 2 if sources.unreadable else 0
 
 
@@ -180,7 +184,7 @@ def _tell(metrics: Metrics) -> None:
         "1-ROCA %": _with(metrics.one_minus_roca, metrics.one_minus_roca_interval),
         "LAM %": f"{metrics.lam:.4f}",
         "sm@hm.1%": _with(metrics.spam_missed_at_hm_1, metrics.spam_missed_at_hm_1_interval),
-        "sm@hm.01%": f"{metrics.spam_missed_at_hm_01:.4f}",
+        "sm@hm.01%": _with(metrics.spam_missed_at_hm_01, metrics.spam_missed_at_hm_01_interval),
         "ham misclassified %": f"{metrics.ham_misclassified:.4f}",
         "spam misclassified %": f"{metrics.spam_misclassified:.4f}",
         "calibration error %": f"{metrics.calibration_error:.4f}",

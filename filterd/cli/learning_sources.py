@@ -127,12 +127,17 @@ def at_work(jobs: int, dask: str) -> Iterator[int]:
         raise Fail(f"no Dask scheduler answers at {printable(dask)}") from error
 
 
-def warn(seen: Presence, unreadable: Sequence[Unreadable]) -> None:
-    """On stderr: what could not be read, classes out of balance, and header fields that give the label away."""
+def tell(unreadable: Sequence[Unreadable]) -> None:
+    """On stderr: what could not be read, and why."""
     for one in unreadable[:_SHOWN]:
         sys.stderr.write(f"{printable(one.path)}: {one.why}\n")
     if len(unreadable) > _SHOWN:
         sys.stderr.write(f"and {len(unreadable) - _SHOWN} more that cannot be read\n")
+
+
+def warn(seen: Presence, unreadable: Sequence[Unreadable]) -> None:
+    """On stderr: what could not be read, classes out of balance, and header fields that give the label away."""
+    tell(unreadable)
     if max(seen.spam, seen.ham) > _SKEWED * min(seen.spam, seen.ham):
         sys.stderr.write(f"{seen.ham} ham and {seen.spam} spam: the classes are far out of balance\n")
     for leak in seen.leaks():

@@ -8,6 +8,8 @@ LearningError; a message that cannot be read is skipped and counted.
 
 from __future__ import annotations
 
+import codecs
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -96,19 +98,19 @@ class Sources:
 
 
 def read_index(index: Path) -> list[tuple[bool, str]]:
-    """The lines of an index: spam?, path. Raises LearningError."""
+    """The lines of an index: spam?, path. Upper and lower case, ends of lines and the white space between are all one.
+    Raises LearningError."""
     try:
-        lines = index.read_text("utf-8", "surrogateescape").splitlines()
+        lines = index.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as error:
         raise LearningError(f"{index}: {error.strerror}") from error
     found = []
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        said, _, path = line.strip().partition(" ")
-        if said.lower() not in ("spam", "ham") or not path:
+        said, *path = line.split(None, 1)[:2] or (b"",)
+        if said.lower() in (b"spam", b"ham") and path:
+            found.append((said.lower() == b"spam", str(index.parent / os.fsdecode(path[0].rstrip()))))
+        elif said:
             raise LearningError(f"{index}:{number}: a line is `spam PATH` or `ham PATH`")
-        found.append((said.lower() == "spam", str(index.parent / path.strip())))
     return found
 
 
