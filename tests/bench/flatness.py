@@ -21,9 +21,9 @@ import struct
 import sys
 import tempfile
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -136,8 +136,8 @@ class Client:
                 heard += self._link.recv(65536) or b"421 gone\r\n"
 
 
-@contextmanager
-def opened(name: str, folder: Path, hop: FakeHop) -> Iterator[tuple[Serving, int]]:
+@asynccontextmanager
+async def opened(name: str, folder: Path, hop: FakeHop) -> AsyncIterator[tuple[Serving, int]]:
     """A service with this door, and its port."""
     door, port = DOORS[name], free_port()[1]
     listener = {**door.settings, "listen": f"127.0.0.1:{port}"}
@@ -147,16 +147,19 @@ def opened(name: str, folder: Path, hop: FakeHop) -> Iterator[tuple[Serving, int
     certificate, key = make_certificate(folder, "mx.example.org")
     service.config["tls"] = {"certificate": str(certificate), "key": str(key)}
     service.config["listeners"].append(listener)
-    with service:
+    await asyncio.to_thread(service.start)  # which asks the hop
+    try:
         yield service, port
+    finally:
+        await asyncio.to_thread(service.stop)
 
 
 async def measure(name: str, steps: Sequence[int], folder: Path) -> str:
     """A row of the table."""
     loop = asyncio.get_running_loop()
     hop = FakeHop(keywords=(*KEYWORDS, "AUTH PLAIN"), script={"AUTH": "235 2.7.0 Welcome"})
-    async with hop:
-        with opened(name, folder, hop) as (service, port), ThreadPoolExecutor(CLIENTS) as clients:
+    async with hop, opened(name, folder, hop) as (service, port):
+        with ThreadPoolExecutor(CLIENTS) as clients:
             assert service.process is not None
             pid = service.process.pid
             memory, descriptors = [anonymous(pid)], [opened_by(pid)]

@@ -7,6 +7,7 @@ import random
 import struct
 
 import pytest
+import structlog
 
 from filterd.frontends.milter.wire import LONGEST
 from tests.frontends.milter_kit import OFFER, Kit, packet, serving
@@ -189,3 +190,37 @@ def test_draining_lets_a_message_end_and_closes_the_idle() -> None:
             await draining
 
     asyncio.run(main())
+
+
+PIECES = (
+    b"<a@example.net>\0", b"<b@example.org>\0SMTPUTF8\0", b"Subject\0 x\n\ty\0", b"Mi\x004ABC\0", b"Cj\0mx\0",
+    b"x\x004\0\x19192.0.2.1\0", b"x\x006\0\x19IPv6:2001:db8::1\0", b"x\0U", b"body\r\n", b"", b"\0",
+    "<b\u00e4r@b\u00fccher.example>\0".encode(), b"\xff\xfe\0\0\0",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whole_packets_in_any_order(seed: int) -> None:
+    """Right letters with data that is right, nearly right or another command's: no session breaks, some end."""
+    dice = random.Random(seed)
+
+    def session() -> bytes:
+        packets = [packet(dice.choice("ABCDEHKLMNRTU"), dice.choice(PIECES)) for _ in range(dice.randrange(30))]
+        whole = [packet("M", PIECES[0]), packet("R", PIECES[1]), packet("L", PIECES[2]), packet("N"), packet("E")]
+        at = dice.randrange(len(packets) + 1)
+        return b"".join((OFFER, *packets[:at], *dice.choice(((), whole)), *packets[at:], packet("Q")))
+
+    async def main() -> None:
+        async with serving() as kit, kit.mta() as other:
+            for _ in range(200):
+                async with kit.mta(greeted=False) as mta:
+                    mta.writer.write(session())
+                    assert await mta.ended()
+            assert len(kit.filter.seen) > 5, "some said a whole message"
+            assert (await other.mail(RAW)).letter == "c"
+            await works(kit)
+
+    with structlog.testing.capture_logs() as logs:
+        on_both_loops(main)
+    broken = [line for line in logs if line["event"] in ("session-failed", "filter-failed")]
+    assert not broken

@@ -16,7 +16,7 @@ import pytest
 
 from filterd.decision import Action
 from tests.frontends import milter_kit, smtp_kit
-from tests.frontends.advising import MAIL, Verdicts, ask, http, opened
+from tests.frontends.advising import MAIL, Verdicts, ask, http, opened, spamd
 
 PAGE = Path(__file__).parents[2] / "docs" / "doors.md"
 
@@ -84,6 +84,16 @@ async def by_http(names: tuple[str, ...]) -> str:
     return str(json.loads(body)["filterd"]["action"])
 
 
+async def by_spamd(names: tuple[str, ...]) -> str:
+    """Its `Spam:` line, or the exit code that stands for no verdict."""
+    stamps = b"From a@example.net\nX-Envelope-To: %s\n"  # as Exim puts them above a message
+    body = stamps % ", ".join(f"{name}@example.org" for name in names).encode() + MAIL
+    head = b"CHECK SPAMC/1.5\r\nContent-length: %d\r\n\r\n" % len(body)
+    async with opened(spamd(filter=Verdicts(action=lambda who: Action(who.partition("@")[0])))) as port:
+        status, _, rest = (await ask(port, head + body)).partition(b"\r\n")
+    return rest.split()[1].decode() if status.endswith(b" 0 EX_OK") else status.split()[1].decode()
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row[:2]))
 def test_a_row(row: list[str]) -> None:
     one, another, *cells = row
@@ -91,7 +101,9 @@ def test_a_row(row: list[str]) -> None:
     async def main() -> list[str]:
         names = (one, another)
         smtp = [await by_smtp(names, lmtp=lmtp) for lmtp in (False, True)]
-        return [*smtp, await by_milter(names), await by_http(names)]
+        advice = await by_http(names)
+        assert await by_spamd(names) == ("75" if advice == "defer" else "True"), "docs/doors.md has the words"
+        return [*smtp, await by_milter(names), advice]
 
     assert asyncio.run(main()) == cells
 
