@@ -142,11 +142,11 @@ class Dialogue:
         path = commands.parse_rcpt(argument, self._announced, utf8=mail.utf8)
         if isinstance(path, Reply):
             return path
-        if not self.client.may_relay(mail.door.site) and relayed(path, mail.door.site):
-            return replies.NO_RELAY
         if mail.asked >= mail.door.limits.recipients:
             return replies.TOO_MANY_RECIPIENTS  # RFC 5321 section 4.5.3.1.10
         mail.asked += 1
+        if not self.client.may_relay(mail.door.site) and relayed(path, mail.door.site):
+            return replies.NO_RELAY
         reports = mail.door.site.reports
         ends_here = bool(reports) and plain(path.address) in reports
         if mail.door.before_queue and not ends_here and mail.door.site.recipients.lacks(path.local, path.domain):

@@ -188,12 +188,10 @@ class SmtpProtocol(Connection, SMTP):
             return self._answer(command)
         if command.verb in _OTHER_PROTOCOLS:
             return self._end(replies.NOT_SMTP, "not SMTP")
-        if self._dialogue.unwelcome and command.verb != "QUIT":
+        if self._dialogue.unwelcome and command.verb not in ("QUIT", "XCLIENT"):
             return self._answer(replies.UNWELCOME)
-        if command.verb in _IDLE_VERBS:
-            self._idle += 1
-            if self._idle > self._dialogue.door.limits.idle_commands:
-                return self._end(replies.TOO_MANY_IDLE, "idle commands")
+        if command.verb in _IDLE_VERBS and self._wasted():
+            return None
         method = self._smtp_methods.get(command.verb)
         if method is None:
             return self._answer(replies.UNKNOWN_COMMAND)
@@ -210,7 +208,10 @@ class SmtpProtocol(Connection, SMTP):
         self._answer(await self._dialogue.hello("LHLO", argument))
 
     async def smtp_MAIL(self, argument: str | None) -> None:
-        self._answer(await self._dialogue.mail(argument or ""))
+        reply = await self._dialogue.mail(argument or "")
+        self._answer(reply)
+        if not reply.ok:  # whoever may not send is not told so for ever
+            self._wasted()
 
     async def smtp_RCPT(self, argument: str | None) -> None:
         self._answer(await self._dialogue.rcpt(argument or ""))
@@ -337,6 +338,13 @@ class SmtpProtocol(Connection, SMTP):
             self._bad += 1
             if self._bad > self._dialogue.door.limits.bad_commands:
                 self._end(replies.TOO_MANY_BAD, "bad commands")
+
+    def _wasted(self) -> bool:
+        """Count a command that led nowhere; True when it was one too many, and the session is over."""
+        self._idle += 1
+        if self._idle > self._dialogue.door.limits.idle_commands:
+            self._end(replies.TOO_MANY_IDLE, "idle commands")
+        return self._ended
 
     def _say(self, reply: Reply) -> None:
         self._out += replies.render(reply)
