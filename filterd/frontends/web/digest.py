@@ -56,6 +56,7 @@ def compose(site: Site, person: Person, since: int, now: int) -> Letter | None:
         "_": say.say,
         "count": say.count,
         "lang": say.code,
+        "tongue": say,
         "person": person,
         "rows": [(item, f"{base}/d/{item_link(site, item, expires)}") for item in items],
         "everything": f"{base}/d/{all_link(site, person, since, now, expires)}",

@@ -12,10 +12,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from filterd.frontends.web import query, rights
+from filterd.frontends.web import outcomes, query, rights
 from filterd.frontends.web.pages import review, senders
 from filterd.frontends.web.pages.acts import AT_ONCE
-from filterd.frontends.web.pages.history import seen
 from filterd.frontends.web.pages.quarantine import theirs
 from filterd.frontends.web.senders import Unfit
 from filterd.frontends.web.teaching import decide, suggest, teach
@@ -157,8 +156,8 @@ def _history(call: Call) -> Any:
     wanted, wrong = query.history(call.asked("q"), rights.scope(call.person))
     if wrong:
         raise Wrong(f"not understood: {', '.join(wrong)}")
-    found = call.site.store.history.find(wanted, *_page(call))
-    return {"messages": [seen(call, row) for row in found], "next": found.next}
+    found = outcomes.find(call.site.store.history, call.person, wanted, *_page(call))
+    return {"messages": found.rows, "next": found.next}
 
 
 def _message(call: Call) -> Any:

@@ -16,13 +16,27 @@ from markupsafe import Markup
 
 from filterd.decision import Reason, summary
 from filterd.findings import Finding
+from filterd.frontends.web.language import Catalogue
 from filterd.mail.address import parse_addresses
 from filterd.record import Record, Verdict
+from filterd.store import QuarantineItem
 
 _DECEIVE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _JOINERS = "\u200c\u200d"
 MODEL_SAYS = "LEARNT_SPAM"
 _STEPS = ((86_400 * 365, "y"), (86_400 * 7, "w"), (86_400, "d"), (3600, "h"), (60, "min"))
+
+
+_BECAUSE = {
+    Reason.SPAM_SCORE.value: "It looks like spam: its score is %(score)s.",
+    Reason.RULE.value: "A rule of the postmaster asks for it.",
+    Reason.POLICY.value: "Mail from there, or of this kind, is not let through.",
+    Reason.DMARC.value: "The domain that it names as its sender says that it is not from there.",
+    Reason.SPLIT.value: "Not all recipients want it alike.",
+    Reason.AFTER_QUEUE.value: "It would have been refused, but could not be any more.",
+    Reason.UNJUDGED.value: "It could not be read, and so was not judged.",
+    Reason.UNDELIVERED.value: "The mail server did not take it.",
+}
 
 
 @functools.cache
@@ -47,7 +61,7 @@ def environment() -> Environment:
         "who": who,
         "line": line,
     }
-    made.globals["static"] = static
+    made.globals |= {"static": static, "because": because}
     return made
 
 
@@ -105,6 +119,12 @@ def static(name: str) -> str:
     """The address of one of our files, with its content in the address, so that it may be kept for ever."""
     digest = hashlib.sha256((files(__package__) / "static" / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?{digest}"
+
+
+def because(item: QuarantineItem, say: Catalogue) -> str:
+    """Why a message is held, in the reader's language; in English more precisely."""
+    text = _BECAUSE.get(item.reason)
+    return item.text if say.code == "en" or text is None else say.say(text, score=f"{item.score:.2f}")
 
 
 def reasons(record: Record | None, most: int = 2) -> list[str]:

@@ -117,6 +117,7 @@ class Visit:
                 _=say.say,
                 count=say.count,
                 lang=say.code,
+                tongue=say,
                 notice=notice,
                 theme=self.theme,
                 **values,

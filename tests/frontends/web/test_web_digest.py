@@ -162,3 +162,17 @@ def test_when_it_is_due() -> None:
 
 def replace_secret(site: Site) -> Site:
     return Site(store=site.store, secret=b"another", settings=site.settings)
+
+
+@pytest.mark.parametrize(("code", "why"), [("ca", "Sembla brossa: la puntuació és"), ("it", "Sembra spam:")])
+def test_why_is_said_in_the_reader_s_language(store: Store, code: str, why: str) -> None:
+    hold(store)
+    with site_of(store, settings={"url": URL}) as site:
+        store.people.change("ann", "cli", language=code, digest="daily")
+        letter = letter_for(site, store)
+        text, html = letter.get_body(("plain",)), letter.get_body(("html",))
+        assert text is not None
+        assert html is not None
+        assert why in text.get_content()
+        assert why in html.get_content()
+        assert "It looks like spam" not in text.get_content() + html.get_content()

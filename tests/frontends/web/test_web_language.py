@@ -18,6 +18,7 @@ from filterd.frontends.web.language import LANGUAGES, catalogue, choose
 from filterd.frontends.web.pages.login import SENT
 from filterd.frontends.web.pages.overview import SPANS
 from filterd.frontends.web.pages.review import VIEWS, WAYS
+from filterd.frontends.web.view import _BECAUSE
 from filterd.frontends.web.visit import BROKEN
 from filterd.store import ItemState, QuarantineClass, Role, Store, SuggestionState
 from tests.frontends.web.visitor import hold, visitor
@@ -41,6 +42,7 @@ def texts() -> set[str]:
         *SuggestionState,
         *WAYS.values(),
         "never",
+        *_BECAUSE.values(),
         LOST,
         SENT,
         BROKEN,

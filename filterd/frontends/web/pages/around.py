@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from filterd.frontends.web import rights
+from filterd.frontends.web import outcomes, rights
 from filterd.frontends.web.visit import Visit
 from filterd.record import Record
 from filterd.store import Campaign, HistoryFilter, HistoryRow
@@ -15,7 +15,7 @@ def others_of(visit: Visit, sender: str, record: str) -> list[HistoryRow]:
     if not sender:
         return []
     wanted = HistoryFilter(mine=rights.scope(visit.person), sender=sender)
-    found = visit.site.store.history.find(wanted, OTHERS + 1)
+    found = outcomes.find(visit.site.store.history, visit.person, wanted, OTHERS + 1)
     return [one for one in found if one.id != record][:OTHERS]
 
 

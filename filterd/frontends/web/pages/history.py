@@ -5,22 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlencode
 
 import msgspec
 from starlette.responses import JSONResponse, Response
 
-from filterd.frontends.web import query, rights
+from filterd.frontends.web import outcomes, query, rights
 from filterd.frontends.web.pages.around import campaign_of, remembered
 from filterd.frontends.web.pages.saved import searches
 from filterd.frontends.web.view import case
 from filterd.frontends.web.visit import NotFound, Visit
 from filterd.store import HistoryRow
-from filterd.value import replace
 
 PAGE = 50
 EXPORT = 10_000  # rows of a file
+_FORMULA = re.compile(r"[=+@\t\r]|-(?![0-9.]+$)")  # what a spreadsheet would run; a number under nought is none
 COLUMNS = (
     "time",
     "id",
@@ -40,10 +41,10 @@ def show(visit: Visit) -> Response:
     typed, before = visit.asked("q"), visit.asked("before")
     wanted, wrong = query.history(typed, rights.scope(visit.person))
     start = int(before) if before.isascii() and before.isdigit() and len(before) < 20 else None
-    found = visit.site.store.history.find(wanted, PAGE, start)
+    found = outcomes.find(visit.site.store.history, visit.person, wanted, PAGE, start)
     return visit.render(
         "history.html",
-        rows=[seen(visit, row) for row in found],
+        rows=found.rows,
         q=typed,
         wrong=wrong,
         saved=searches(visit, "history"),
@@ -86,21 +87,15 @@ def as_json(visit: Visit) -> Response:
     return JSONResponse(rows, headers={"Content-Disposition": 'attachment; filename="history.json"'})
 
 
-def seen(visit: Visit, row: HistoryRow) -> HistoryRow:
-    """The row as this person may see it: without other people's addresses."""
-    return replace(row, recipients=tuple(rights.own(visit.person, row.recipients)))
-
-
 def _all(visit: Visit) -> Iterable[HistoryRow]:
     wanted, wrong = query.history(visit.asked("q"), rights.scope(visit.person))
     if wrong:
         raise NotFound
-    found = itertools.islice(visit.site.store.history.each(wanted), EXPORT)
-    return (seen(visit, row) for row in found)
+    return itertools.islice(outcomes.each(visit.site.store.history, visit.person, wanted), EXPORT)
 
 
 def _cells(row: HistoryRow) -> Sequence[str]:
     values = (getattr(row, name) for name in COLUMNS)
     texts = (" ".join(one) if isinstance(one, tuple) else one.isoformat() if hasattr(one, "isoformat") else str(one)
              for one in values)  # fmt: skip
-    return [f"'{one}" if one.startswith(("=", "+", "@", "\t", "\r")) else one for one in texts]
+    return [f"'{one}" if _FORMULA.match(one) else one for one in texts]
