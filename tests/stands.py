@@ -13,17 +13,18 @@ import re
 import signal
 import smtplib
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
 
 from filterd.store import Store
-from tests import test_exim, test_postfix, test_postfix_milter
+from tests import test_exim, test_postfix, test_postfix_milter, test_submission
 from tests.cable import Cable
 from tests.dovecot import Dovecot
 from tests.peers import require
@@ -135,6 +136,29 @@ def dovecot(position: str, folder: Path, cable: Cable, **settings: Any) -> Itera
 
 
 @dataclass(slots=True)
+class Office(MailServer):
+    """A mail server that users log in to, by TLS."""
+
+    swaks: Callable[..., tuple[int, str]] = field(kw_only=True)
+
+    def outcome(self, key: str, raw: bytes, *recipients: str, seconds: float = 30.0) -> list[str]:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(raw)
+            file.flush()
+            arguments = ("--tls", "--auth", "PLAIN", "--to", ",".join(recipients), "--data", f"@{file.name}")
+            code, dialogue = self.swaks(*arguments)
+        said = re.findall(r"^<~\S* +(\d{3}) ", dialogue, re.MULTILINE)
+        assert "250" in said, dialogue
+        return [self.fate(int(said[-2]) if code else 250, key, recipient, seconds) for recipient in recipients]
+
+
+@contextmanager
+def submission(position: str, folder: Path, cable: Cable, **settings: Any) -> Iterator[Office]:
+    with test_submission.opened(folder, cable, **settings) as office:
+        yield Office(office.service, office.submission, office.postfix.mails, swaks=office.swaks)
+
+
+@dataclass(slots=True)
 class Program:
     """A program that asks filterd about a message."""
 
@@ -199,4 +223,5 @@ STANDS: dict[str, Callable[..., AbstractContextManager[MailServer]]] = {
     "sendmail": sendmail,
     **dict.fromkeys(("exim-rspamd", "exim-spamd"), exim),
     "dovecot": dovecot,
+    "submission": submission,
 }

@@ -31,6 +31,7 @@ sendmail         clean  held     held     held     clean,held     later
 exim-rspamd      clean  marked   marked   marked   marked,marked  later
 exim-spamd       clean  refused  refused  refused  marked,marked  later
 dovecot          clean  held     held     held     clean,held     later
+submission       clean  held     held     held     clean,held     later
 miltertest       clean  held     held     held     clean,held     later
 spamc            clean  marked   marked   marked   clean,marked   later
 rspamc           clean  marked   marked   marked   marked,marked  later

@@ -10,12 +10,15 @@ import smtplib
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from tests.cable import Cable
 from tests.dovecot import SECRET, USER, Dovecot
 from tests.frontends.test_smtp_tls import make_certificate
 from tests.peers import require
@@ -51,15 +54,23 @@ class Office:
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """The files of the example, with nothing changed but ports, folders and certificate."""
-    folder = tmp_path_factory.mktemp("office")
+    with opened(tmp_path_factory.mktemp("office")) as here:
+        yield here
+
+
+@contextmanager
+def opened(folder: Path, cable: Cable | None = None, **more: Any) -> Iterator[Office]:
+    """The files of the example, with nothing changed but ports, folders and certificate.
+
+    `cable`: between filterd and the mail server. `more`: further keys of the configuration.
+    """
     certificate, key = make_certificate(folder, "mx.example.org")
     behind, starttls, implicit = (free_port()[1] for _ in range(3))
 
-    def placed(name: str) -> str:
-        return (EXAMPLE / name).read_text().replace("10587", str(behind))
+    def placed(name: str, port: int = behind) -> str:
+        return (EXAMPLE / name).read_text().replace("10587", str(port))
 
-    settings = yaml.safe_load(placed("filterd.yaml"))
+    settings = yaml.safe_load(placed("filterd.yaml", cable.to(behind) if cable else behind)) | more
     first, second = settings["listeners"]
     first["listen"], second["listen"] = f"127.0.0.1:{starttls}", f"127.0.0.1:{implicit}"
     mechanisms = "auth_mechanisms = plain login cram-md5 scram-sha-256\n"
