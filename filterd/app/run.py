@@ -6,6 +6,7 @@ SIGHUP reloads, SIGTERM and SIGINT drain, a second one of these ends at once.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import resource
@@ -22,6 +23,8 @@ from filterd.config.load import Loaded
 
 T = TypeVar("T")
 
+_M_MMAP_THRESHOLD = -3  # malloc.h
+
 
 def serve(path: Path | None, load: Callable[[], Loaded]) -> None:
     """The service, from here to its end. Raises what starting raises: one of `service.TROUBLE`."""
@@ -33,6 +36,7 @@ def serve(path: Path | None, load: Callable[[], Loaded]) -> None:
 async def _serve(loaded: Loaded, load: Callable[[], Loaded], children: list[Child]) -> None:
     allow_descriptors()
     no_core_dumps()
+    give_large_buffers_back()
     service = Service(loaded, load)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -88,6 +92,13 @@ def keep_out_of_collections() -> None:
     gc.collect()
     gc.freeze()
     gc.collect()  # counts what is left: next to nothing
+
+
+def give_large_buffers_back() -> None:
+    """What is over 128 KB goes back to the system when it is freed: each TLS session has a buffer of 256 KB. Left to
+    itself glibc raises that bound to the largest that it has seen (mallopt(3)), and they scatter over the heap."""
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(_M_MMAP_THRESHOLD, 128 << 10)
 
 
 def no_core_dumps() -> None:
