@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Indices = NDArray[Any]  # of unsigned integers
 
-ETA = 0.65
+ETA = 0.9
 WRONG = 0.03  # of the labels
-START = 7e-4  # of the sums of squares of a weight's gradients: one message of a thousand features
+START = 1.5e-3  # of the sums of squares of a weight's gradients: one message of seven hundred features
 BIAS = 0.1  # of the rate: what the features of each message explain is not the bias's to learn
 
 
@@ -50,10 +50,11 @@ def logistic(log_odds: float) -> float:
 class Learner:
     """Weights, their sums of squared gradients, and a bias with its own."""
 
-    __slots__ = ("bias", "bias_square", "eta", "squares", "weights")
+    __slots__ = ("bias", "bias_square", "eta", "squares", "weights", "wrong")
 
-    def __init__(self, size: int, eta: float = ETA, start: float = START) -> None:
+    def __init__(self, size: int, eta: float = ETA, start: float = START, wrong: float = WRONG) -> None:
         self.eta = eta
+        self.wrong = wrong
         self.weights: Floats = np.zeros(size, dtype=np.float32)
         self.squares: Floats = np.full(size, start, dtype=np.float32)
         self.bias = 0.0
@@ -67,7 +68,7 @@ class Learner:
 
     def settle(self) -> None:
         """From now on as if it had been started as others are."""
-        self.eta = ETA
+        self.eta, self.wrong = ETA, WRONG
         np.maximum(self.squares, np.float32(START), out=self.squares)
         self.bias_square = max(self.bias_square, START)
 
@@ -75,7 +76,7 @@ class Learner:
         """Take one label in; returns the margin before it: how right the score was, negative when wrong."""
         sign = 1.0 if spam else -1.0
         margin = sign * (self.score(indices) + offset)
-        force = pull(margin)
+        force = pull(margin, self.wrong)
         self.bias_square += force * force
         self.bias += BIAS * sign * self.eta * force / math.sqrt(self.bias_square)
         if len(indices):

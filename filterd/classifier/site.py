@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from filterd.classifier.features import SIZE, VERSION, VIEWS, Features
-from filterd.classifier.learner import Learner, log_logistic
+from filterd.classifier.learner import WRONG, Learner, log_logistic
 from filterd.classifier.model import Model
 from filterd.classifier.points import SLOPE
 from filterd.mail import Message
@@ -36,7 +36,7 @@ REPLAY_MARGIN = 5.0  # ... and learnt again if right, but less sure than this
 DOUBTED = -3.0  # a label that contradicted the score by more when it came may be wrong
 FEW_DOUBTED = 0.005  # of the labels: as many hard messages there are where none is wrong
 EPOCHS = 5  # passes when learning everything again
-AGAIN_ETA = 0.5  # the rate then, and where the sums of squares start: with several passes over labels that are all
+AGAIN_ETA = 0.7  # the rate then, and where the sums of squares start: with several passes over labels that are all
 AGAIN_START = 1e-8  # known, rare features may count at once
 GATE_LABELS = 200  # of each class, before the site model may quarantine by itself
 GATE_LATEST = 2_000  # labels whose first scores the gate looks at
@@ -72,6 +72,11 @@ class Example(Value):
     def indices(self) -> list[NDArray[np.uint32]]:
         """Of each of `VIEWS`."""
         return [np.frombuffer(view, dtype="<u4") for view in self.views]
+
+    @property
+    def text(self) -> NDArray[np.uint32]:
+        """Of the view of that name: what is alike in copies of a message, whoever got them."""
+        return self.indices()[VIEWS.index("text")]
 
 
 class Learnt(Value):
@@ -194,13 +199,15 @@ class SiteModel:
 
     def relearn(self, epochs: int = EPOCHS) -> None:
         """Learn everything kept again, from nothing, in the order it came. Labels that contradicted the score when they
-        came are hard messages if they are few; where they are more they may be wrong, and are left out.
+        came are hard messages if they are few, and no label is taken to be wrong; where they are more they may be, and
+        are left out.
         """
         self._reset()
-        self.learners = [Learner(SIZE, AGAIN_ETA, AGAIN_START) for _ in VIEWS]
         sound = [kept for kept in self._kept.values() if kept.margin > DOUBTED]
+        wrong = WRONG
         if len(self._kept) - len(sound) <= FEW_DOUBTED * len(self._kept):
-            sound = list(self._kept.values())
+            sound, wrong = list(self._kept.values()), 0.0
+        self.learners = [Learner(SIZE, AGAIN_ETA, AGAIN_START, wrong) for _ in VIEWS]
         for kept in sound:
             self._hear(kept.example, kept.spam)
         for _ in range(epochs):

@@ -20,8 +20,8 @@ _ON_THE_WAY = re.compile(
     r"|x-(?:spam|spamd|filterd|quarantine|rspamd|virus|ham)-.*|x-bogosity|x-evolution.*|x-uidl|x-rcpt-to)"
 )
 _LINE_END = re.compile(rb"[ \t\r]*\n")
-_ODD = tuple(np.uint32(0x9E3779B1 * odd % (1 << 32)) for odd in range(1, 24, 2))
-_TOGETHER = 3  # hashes in each number: half of a text in common gives an eighth of the numbers
+_ODD = tuple(np.uint32(0x9E3779B1 * odd % (1 << 32)) for odd in range(1, 32, 2))
+_TOGETHER = 4  # hashes in each number: half of the words in common gives a sixteenth of the numbers
 
 
 def digest_of(message: Message) -> str:
@@ -38,7 +38,7 @@ def digest_of(message: Message) -> str:
 
 def likeness(indices: NDArray[np.uint32]) -> tuple[int, ...]:
     """Four numbers, of which nearly equal messages share most, and others few: the least of some hashes of their
-    features, three together (Broder 1997)."""
+    words, four together (Broder 1997)."""
     if not len(indices):
         return ()
     mixed = indices.astype(np.uint32)

@@ -188,7 +188,7 @@ class SiteLearner:
 
     def crowded(self, example: Example, coming: Mapping[int, int] = MappingProxyType({})) -> str:
         """Why one more like this is not learnt; "" when it may be. `coming`: what else will have been, by likeness."""
-        most, keys = self.limits.per_campaign, likeness(example.indices()[1])
+        most, keys = self.limits.per_campaign, likeness(example.text)
         if sum(self._alike[key] + coming.get(key, 0) >= most for key in keys) > len(keys) / 2:
             return f"{most} messages nearly like this one were learnt already"
         return ""
@@ -196,7 +196,7 @@ class SiteLearner:
     def take_in(self, example: Example, spam: bool, newest: int) -> Result:
         """Learn a label that was stored."""
         if self.model.label(example.digest) is None:
-            self._alike.update(likeness(example.indices()[1]))
+            self._alike.update(likeness(example.text))
         learnt = self.model.learn(example, spam)
         self._live.publish(self.model, newest)
         return Result(counted=True, moved=learnt.moved, doubtful=learnt.doubtful)
@@ -210,11 +210,11 @@ class SiteLearner:
         else:
             for digest in gone:
                 if digest in self.model:
-                    self._alike.subtract(likeness(self.model.example(digest).indices()[1]))
+                    self._alike.subtract(likeness(self.model.example(digest).text))
                     self.model.forget(digest)
             for example, spam in learnt:
                 if example.digest not in self.model:
-                    self._alike.update(likeness(example.indices()[1]))
+                    self._alike.update(likeness(example.text))
                 self.model.learn(example, spam)
         self._live.publish(self.model, newest)
 
@@ -276,7 +276,7 @@ class SiteLearner:
         (self.model.restore if learn else self.model.remember)(kept)
         self._alike.clear()
         for example, _, _ in kept:
-            self._alike.update(likeness(example.indices()[1]))
+            self._alike.update(likeness(example.text))
 
 
 def examples(store: Store, newest: int, base: Model | None, shelf: Shelf) -> list[tuple[Example, bool, float]]:

@@ -134,7 +134,7 @@ class Reviewing:
             )
             newest = change.teach(fresh, self._limits.messages)
             if label is None:
-                coming.update(likeness(example.indices()[1]))
+                coming.update(likeness(example.text))
             learnt[one.digest] = (example, one.spam)
             return ""
 
