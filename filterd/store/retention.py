@@ -23,8 +23,8 @@ from filterd.store.suggestion_tables import suggestions
 from filterd.store.words import ItemState, QuarantineClass
 from filterd.value import Value
 
-BITE = 250  # items in one transaction
-RECORDS = 500
+BITE = 100  # items in one transaction
+RECORDS = 200
 PAGES = 2_000  # free pages that go back to the file system in one transaction
 DELETED_KEPT = 3600.0  # seconds that the body of a deleted item can still be asked back
 AUDIT_KEPT = 400 * 86_400_000  # ms

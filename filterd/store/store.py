@@ -202,7 +202,7 @@ class Store:
             return "the floor of free space is reached: quarantine is deferred"
         return None
 
-    def expire(self, moment: datetime | None = None, budget: float = 0.3, grace: float = DELETED_KEPT) -> Expired:
+    def expire(self, moment: datetime | None = None, budget: float = 0.25, grace: float = DELETED_KEPT) -> Expired:
         """Let retention take its part, for about `budget` seconds; `more` says that there is more to do.
 
         Bodies of items that were deleted over `grace` seconds ago go too.

@@ -23,7 +23,7 @@ KEPT_BACK = ("quarantine", "discard", "reject")
 DAYS = 30  # of which errors are shown
 ORDER = ("accept", "tag", "quarantine", "discard", "defer", "reject")
 WIDTH, HEIGHT = 720, 200
-NEWEST, MOST = 1000, 8  # held items that are looked at for the most frequent rules and senders
+NEWEST, MOST = 500, 8  # held items that are looked at for the most frequent rules and senders
 
 
 @dataclass(frozen=True)
