@@ -106,6 +106,12 @@ def test_the_message_reaches_the_filter_in_wire_form() -> None:
     assert envelope.user is None  # who reads it, not who sent it
 
 
+def test_the_user_may_be_an_address_in_brackets() -> None:
+    filter = Verdicts()
+    answer(request("CHECK", MAIL, "User: <bob@example.org>"), spamd(filter=filter))
+    assert [one.address for one in filter.seen[0][0].recipients] == ["bob@example.org"]
+
+
 def test_compressed() -> None:
     packed = zlib.compress(MAIL)
     filter = Verdicts()

@@ -141,5 +141,5 @@ def _asked(headers: Mapping[str, bytes], recipients: tuple[str, ...]) -> Asked:
 
 def _asked_spamc(headers: Mapping[str, bytes]) -> Asked:
     """The spamd protocol knows no envelope: its User is who gets the message, not who sent it."""
-    user = said(headers.get("user"))
+    user = address_of(headers.get("user"))
     return Asked(recipients=(user,) if user and "@" in user else ())
