@@ -18,6 +18,7 @@ from filterd.decision import Action, Decision, Reason, summary
 from filterd.findings import Finding
 from filterd.judge import DMARC_CAP, FORWARDER_CAP, LEARNT_CAP, LEARNT_HAM, LEARNT_SPAM, Judge, learnt
 from filterd.mail import Mail, Message
+from filterd.mail.envelope import Moment
 from filterd.policies import Policies
 from filterd.policy import decide
 from filterd.record import Record, Verdict
@@ -142,7 +143,8 @@ def as_recorded(record: Record) -> Trial:
 
 def judged_otherwise(record: Record) -> str:
     """Why this mail's fate did not come from its score, as a reason constant; "" when it did."""
-    reasons = [one.reason for one in record.decisions if one.reason in _OTHERWISE]
+    early = record.moment is not Moment.DATA  # there was no message to judge
+    reasons = [one.reason for one in record.decisions if early or one.reason in _OTHERWISE]
     return str(reasons[0]) if reasons else str(Reason.ERROR) if record.error else ""
 
 

@@ -17,6 +17,7 @@ from filterd.facts import NOTHING
 from filterd.findings import Finding
 from filterd.judge import FORWARDER, FORWARDER_CAP, Judge
 from filterd.mail import Envelope, Mail, Message, Origin, Recipient, Source
+from filterd.mail.envelope import Moment
 from filterd.policies import OwnThresholds, Policies, PolicySettings, ThresholdSettings
 from filterd.policy import decide
 from filterd.record import Generation, Opinion, Record
@@ -251,6 +252,7 @@ def test_the_access_list_and_dmarc_are_followed_again(now: Ruleset) -> None:
 def test_mail_whose_fate_was_no_score_is_left_alone(now: Ruleset) -> None:
     record = record_of(MESSAGES[0].read_bytes(), now)
     assert judged_otherwise(record) == ""
+    assert judged_otherwise(replace(record, moment=Moment.RCPT)) == record.decisions[0].reason  # there is no message
     assert judged_otherwise(replace(record, error="ask: it took too long")) == "error"
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.responses import JSONResponse, Response
 
+from filterd.early import NOBODY
 from filterd.frontends.web import outcomes, query, rights
 from filterd.frontends.web.pages.around import campaign_of, remembered
 from filterd.frontends.web.pages.saved import searches
@@ -55,7 +56,7 @@ def show(visit: Visit) -> Response:
 
 def message(visit: Visit) -> Response:
     record = visit.site.store.history.show(visit.request.path_params["id"])
-    recipients = [one.address for one in record.envelope.recipients] if record else []
+    recipients = [one.address for one in record.envelope.recipients] or [NOBODY.address] if record else []
     if record is None or not rights.sees(visit.person, recipients):
         if record is not None:
             visit.site.store.audit.write(visit.by, "refused", record.id, "not theirs, history")
