@@ -61,7 +61,8 @@ class Asked(Value, kw_only=True):
 
 def denied(asked: Asked, lists: Sequence[AccessList]) -> Decision | None:
     """What the access lists refuse."""
-    if not asked.inbound or (asked.recipient is None and _somebody_observes(asked.policies)):
+    lists = [one for one in lists if one.entries]
+    if not lists or not asked.inbound or (asked.recipient is None and _somebody_observes(asked.policies)):
         return None
     entry = early(lists, asked.known)
     return None if entry is None else _said(listed(entry), asked)
@@ -76,7 +77,7 @@ def may_be_blocked(asked: Asked, lists: Sequence[AccessList]) -> bool:
     """May a block list refuse this recipient's mail? Not where an entry allows the client or the claimed sender."""
     if not asked.inbound or asked.recipient is None or asked.address is None:
         return False
-    return not any(one.claims_allowed(asked.known) for one in lists)
+    return not any(one.claims_allowed(asked.known) for one in lists if one.entries)
 
 
 def blocked(asked: Asked, block: Block) -> Decision | None:
