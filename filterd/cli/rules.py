@@ -15,7 +15,7 @@ from filterd.cli.importing import import_sa
 from filterd.cli.replaying import replay
 from filterd.cli.tuning import tune
 from filterd.config import find_config, load
-from filterd.config.preflight import doubtful, refused
+from filterd.config.preflight import doubtful, placed, refused
 from filterd.engine.loading import builtin_symbols
 from filterd.findings import Symbol
 from filterd.printable import printable
@@ -67,7 +67,7 @@ def lint(paths: PathsArgument = None, config: ConfigOption = None, as_json: Json
     problems = find_problems(settings, _declared(config), tag)
     if not paths:
         loaded = load(find_config(config))
-        problems += [] if problems else refused(loaded)
+        problems = [placed(loaded, problem) for problem in problems] or refused(loaded)
         problems += doubtful(loaded, datetime.datetime.now(datetime.UTC).date())
     if as_json:
         print_json([_problem(problem) for problem in problems])

@@ -22,13 +22,26 @@ def refused(loaded: Loaded) -> list[Problem]:
     try:
         ruleset = Ruleset.load(config.rules, builtin_symbols(config.site))
     except RuleErrors as error:
-        return [_placed(loaded, problem) for problem in error.problems]
+        return [placed(loaded, problem) for problem in error.problems]
     wrong = unknown_rules(config.all_policies, ruleset)
     return [_named(loaded, ("policies", position, "rules_off"), text) for position, text in wrong]
 
 
 def doubtful(loaded: Loaded, today: datetime.date | None) -> list[Problem]:
-    """Entries of `access` that can never matter, or let in more than was meant."""
+    """Folders of rules that are not there; entries of `access` that can never matter, or let in more than was meant."""
+    return [*_missing_folders(loaded), *_doubtful_access(loaded, today)]
+
+
+def _missing_folders(loaded: Loaded) -> list[Problem]:
+    paths = loaded.config.rules.paths
+    return [
+        _named(loaded, ("rules", "paths"), f"there is no {path}, so no rule is read there")
+        for path in paths
+        if not path.exists()
+    ]
+
+
+def _doubtful_access(loaded: Loaded, today: datetime.date | None) -> list[Problem]:
     policies = loaded.config.all_policies
     lines = [(number, line) for number, line in enumerate(policies.access) if line.partition("#")[0].strip()]
     entries = [parse_entry(line) for _, line in lines]
@@ -45,7 +58,7 @@ def _access_problem(loaded: Loaded, number: int, text: str) -> Problem:
     return Problem(file, loaded.document.line(("access", number)) if loaded.document else 0, text)
 
 
-def _placed(loaded: Loaded, problem: Problem) -> Problem:
+def placed(loaded: Loaded, problem: Problem) -> Problem:
     """A problem with a setting of `rules` that Ruleset names by its key, where the setting stands."""
     key = tuple(problem.file.split("."))
     return _named(loaded, key, problem.text) if key[0] == "rules" and len(key) == 2 and not problem.line else problem

@@ -8,10 +8,11 @@ outside the rule's own folder is read.
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -79,6 +80,7 @@ def _case(place: Place, hits: bool, folder: Path) -> Case | None:
     if ("file" in given) == ("message" in given):
         place.refuse("a case has either a file or a message")
         return None
+    _refuse_unknown(place)
     raw = _inline(given["message"], place) if "message" in given else _file(str(given["file"]), place, folder)
     if raw is None:
         return None
@@ -90,11 +92,19 @@ def _case(place: Place, hits: bool, folder: Path) -> Case | None:
             msgspec.convert(given.get("facts", {}), Facts),
             msgspec.convert(given.get("auth", {}), Authentication),
             tuple(Finding(str(name), 0) for name in given.get("found", ())),
-            msgspec.convert(given.get("probability"), float | None),
+            msgspec.convert(given.get("probability"), Annotated[float, msgspec.Meta(ge=0, le=1)] | None),
         )
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         place.refuse(f"a case that cannot be used: {error}")
         return None
+
+
+def _refuse_unknown(place: Place) -> None:
+    """Keys of `auth` and `facts` that nothing would read."""
+    read: dict[str, Any] = {"auth": Authentication, "facts": Facts}
+    for key, kind in read.items():
+        if key in place:
+            place[key].mapping(key, kind.__struct_fields__)
 
 
 def _inline(text: Any, place: Place) -> bytes | None:
@@ -122,6 +132,8 @@ def make_mail(raw: bytes, given: Mapping[str, Any]) -> Mail:
     """A mail as a case describes it: the bytes, and what of CASE_KEYS is given about the transport."""
     message = Message(raw)
     address, name, helo = (given.get(key) for key in ("client", "client_name", "helo"))
+    if address:
+        ipaddress.ip_address(address)
     origin = Origin(address, name, helo, Source.REQUEST if address or name or helo else Source.UNKNOWN)
     arrived = given.get("received_at")
     envelope = Envelope(

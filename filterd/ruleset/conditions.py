@@ -44,7 +44,7 @@ _NO_TEST = Test(lambda values, view: None, NEVER)
 def condition(place: Place, context: Context) -> Condition:
     """The condition that stands at `place`."""
     if not isinstance(place.data, dict) or not place.data:
-        place.refuse(f"a condition is a mapping such as subject: {{contains: text}}, not {shown(place.data)}")
+        place.refuse(f"a condition is a mapping such as subject: {{contains: text}}, not {_given(place)}")
         return _NO_CONDITION
     return all_of([_entry(name, inner, context) for name, inner in place.items()])
 
@@ -52,6 +52,7 @@ def condition(place: Place, context: Context) -> Condition:
 def _entry(name: str, place: Place, context: Context) -> Condition:
     match name:
         case "all":
+            _refuse_contradictions(place, context)
             return all_of(_several(place, context))
         case "any":
             return any_of(_several(place, context))
@@ -73,15 +74,48 @@ def _entry(name: str, place: Place, context: Context) -> Condition:
 
 def _several(place: Place, context: Context) -> list[Condition]:
     if not isinstance(place.data, list) or not place.data:
-        place.refuse(f"a list of conditions is wanted, not {shown(place.data)}")
+        place.refuse(f"a list of conditions is wanted, not {_given(place)}")
         return [_NO_CONDITION]
     same: dict[str, int] = {}
     for index, one in enumerate(place.data):
         if same.setdefault(repr(one), index) != index:
             place[index].refuse("this condition stands in the list already")
-        if repr({"not": one}) in same or (isinstance(one, dict) and repr(one.get("not")) in same):
+        if any(repr(opposite) in same for opposite in _opposites(one)):
             place[index].refuse("a condition and its opposite stand in one list")
     return [condition(one, context) for one in place.each()]
+
+
+def _given(place: Place) -> str:
+    """What stands there in place of conditions."""
+    return "an empty one" if place.data in ([], {}) else shown(place.data)
+
+
+def _opposites(one: Any) -> Iterator[Any]:
+    """The ways to write the opposite of a condition."""
+    yield {"not": one}
+    if not isinstance(one, dict) or len(one) != 1:
+        return
+    ((name, test),) = one.items()
+    if name == "not":
+        yield test
+    elif isinstance(test, dict) and len(test) == 1 and isinstance(test.get("exists"), bool):
+        yield {name: {"exists": not test["exists"]}}
+
+
+def _refuse_contradictions(place: Place, context: Context) -> None:
+    """Of a field that has one of a few words, conditions that hold together leave a word."""
+    left: dict[str, set[str]] = {}
+    for one in place.each():
+        for name, test in one.items() if isinstance(one.data, dict) else ():
+            field = context.catalogue.find(name)
+            if field is None or not field.choices or field.many or field.element is not None:
+                continue
+            said = test.data.get("equals") if isinstance(test.data, dict) else test.data
+            words = {word for word in (said if isinstance(said, list) else [said]) if isinstance(word, str)}
+            if words and not left.setdefault(name, set(field.choices)) & words:
+                one.refuse(f"{name} cannot be this and what the conditions before it say")
+            if words:
+                left[name] &= words
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:
@@ -243,11 +277,9 @@ def _operators(place: Place, field: Field, context: Context) -> Test:
         return _exists(field, entries, place, context)
     how_many = entries.pop("count", None)
     comparing = [name for name in entries if name in COMPARISONS]
-    if len(comparing) > 1 and field.kind.numeric:
-        bounds(
-            Place(place.document, place.key, {name: place.data[name] for name in comparing}, place.problems),
-            field.kind,
-        )
+    if comparing and field.kind.numeric and how_many is None:
+        compared = Place(place.document, place.key, {name: place.data[name] for name in comparing}, place.problems)
+        bounds(compared, field.kind, field.least, field.most)
     if not entries and how_many is not None:
         return _some_value(field, Matcher(lambda value, view: ""), how_many, context)
     made = [_operator(name, inner, field, context) for name, inner in entries.items()]

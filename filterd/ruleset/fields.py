@@ -9,6 +9,8 @@ are families: one declaration, any name. All fields stand in `catalogue`.
 from __future__ import annotations
 
 import enum
+import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
@@ -40,6 +42,7 @@ class Kind(enum.StrEnum):
         return self in (Kind.NUMBER, Kind.SIZE, Kind.DURATION)
 
 
+_TAIL = re.compile(r"[!-9;-~]+", re.ASCII)  # what a header field may be called (RFC 5322 section 2.2)
 Read = Callable[[Any], Any]  # from a View, or an element of it, to a value, a sequence of values, or None
 
 
@@ -54,11 +57,16 @@ class Field:
     read: Read
     element: Element | None = None
     choices: tuple[str, ...] = ()  # the only words that it can be
+    many: bool = False  # one mail may have several values of it
+    least: float = -math.inf  # no number of it is below
+    most: float = math.inf  # nor above
     there: Callable[[View], bool] | None = None  # whether it may have a value, where that is cheap to say
     textual: bool = dataclass_field(init=False, default=False)  # its values are text; asked for every value
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "textual", self.kind.textual)
+        if self.kind in (Kind.NUMBER, Kind.SIZE) and self.least < 0:
+            object.__setattr__(self, "least", 0.0)
 
     @staticmethod
     def several(value: Any) -> tuple[Any, ...]:
@@ -114,7 +122,7 @@ class Catalogue:
             return field
         head, _, tail = name.partition(".")
         family = self.families.get(head)
-        return family.field(tail.lower()) if family and tail else None
+        return family.field(tail.lower()) if family and _TAIL.fullmatch(tail) else None
 
     @property
     def names(self) -> tuple[str, ...]:

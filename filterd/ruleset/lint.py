@@ -8,7 +8,7 @@ fire, rules that decide alone without saying so, list entries without effect, an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from filterd.findings import Symbol, hundredths
 from filterd.ruleset.lists import shadowed, shadowed_as
@@ -25,7 +25,7 @@ def lint(settings: RulesSettings, extra: Iterable[Symbol] = (), tag: float = 5.0
         ruleset = Ruleset.load(settings, extra)
     except RuleErrors as error:
         return error.problems
-    problems = [*_heavy(ruleset, hundredths(tag)), *_idle(ruleset), *_twins(ruleset), *_lists(ruleset)]
+    problems = [*_heavy(ruleset, settings.scores, hundredths(tag)), *_idle(ruleset), *_twins(ruleset), *_lists(ruleset)]
     problems += ruleset.test()[1]
     return sorted(problems, key=lambda problem: (problem.file, problem.line))
 
@@ -34,10 +34,16 @@ def _problem(rule: Rule, text: str) -> Problem:
     return Problem(rule.place.file, rule.place.line, f"{rule.name} {text}")
 
 
-def _heavy(ruleset: Ruleset, tag: int) -> Iterator[Problem]:
+def _heavy(ruleset: Ruleset, scores: Mapping[str, float], tag: int) -> Iterator[Problem]:
+    """Rules, and checks with a score of the site, that decide alone without saying so."""
     for rule in ruleset.rules:
         if rule.symbol.points >= tag and not rule.symbol.decisive:
             yield _problem(rule, f"alone reaches the tag threshold, {tag / 100:g}; lower its score or mark it decisive")
+    rules = {rule.name for rule in ruleset.rules}
+    for symbol in ruleset.symbols:
+        score = scores.get(symbol.name, 0.0)
+        if symbol.name not in rules and hundredths(score) >= tag and not symbol.decisive:
+            yield Problem("rules.scores", 0, f"{symbol.name} alone reaches the tag threshold, {tag / 100:g}")
 
 
 def _idle(ruleset: Ruleset) -> Iterator[Problem]:
@@ -75,6 +81,8 @@ def _lists(ruleset: Ruleset) -> Iterator[Problem]:
     for words in ruleset.loaded.lists.values():
         if words.name not in used:
             yield Problem(words.files[-1], 0, f"no rule uses the list {words.name}")
+        elif not words.entries:
+            yield Problem(words.files[-1], 0, f"nothing is on the list {words.name}")
         within = [shadowed_as(words, kind) for kind in used.get(words.name, ())]
         nowhere = (one for one in words.entries if within and all(one in found for found in within))
         for entry, by in [*shadowed(words), *((one, within[0][one]) for one in nowhere)]:

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from filterd.mail.domains import to_ascii
 from filterd.ruleset.fields import Kind
+from filterd.ruleset.place import nearest
 from filterd.settings import Networks, parse_network
 from filterd.yamlfile import Problem
 
 _FILE = re.compile(r"([a-z][a-z0-9_-]*)(?:\.(add|remove))?\.txt")
+_NOT_LOCAL = re.compile(r'[\s<>()\[\]:;,@*"\\]')  # outside quotes (RFC 5322 section 3.2.3); globs are for `glob`
 MAX_BYTES = 20_000_000
 
 
@@ -55,22 +57,22 @@ def read_lists(folders: Iterable[tuple[Path, str]], problems: list[Problem]) -> 
                 continue
             name, how = match.groups()
             entries = _read(path, file, problems)
-            lists[name] = _adjusted(name, how, lists.get(name), entries, file, problems)
+            lists[name] = _adjusted(name, how, lists, entries, file, problems)
     return lists
 
 
 def _adjusted(
     name: str,
     how: str | None,
-    old: WordList | None,
+    others: Mapping[str, WordList],
     entries: tuple[Entry, ...],
     file: str,
     problems: list[Problem],
 ) -> WordList:
     if how is None:
         return WordList(name, entries, (file,))
-    if old is None:
-        problems.append(Problem(file, 0, f"there is no list {name} to adjust"))
+    if (old := others.get(name)) is None:
+        problems.append(Problem(file, 0, f"there is no list {name} to adjust{nearest(name, others)}"))
         return WordList(name, (), (file,))
     if how == "add":
         kept = old.entries + entries
@@ -88,6 +90,9 @@ def _read(path: Path, file: str, problems: list[Problem]) -> tuple[Entry, ...]:
         lines = data.decode("utf-8-sig").splitlines()
     except OSError as error:
         problems.append(Problem(file, 0, f"cannot be read: {error.strerror}"))
+        return ()
+    except UnicodeDecodeError as error:
+        problems.append(Problem(file, data.count(b"\n", 0, error.start) + 1, "not UTF-8 text"))
         return ()
     except ValueError as error:
         problems.append(Problem(file, 0, str(error)))
@@ -113,6 +118,19 @@ def membership(kind: Kind, entries: Iterable[str]) -> Holds:
             return lambda value: value.casefold() in words
 
 
+def unusable(words: WordList, kind: Kind) -> list[Problem]:
+    """The entries of a list that are nothing of that kind, each where it stands."""
+    if kind not in (Kind.DOMAIN, Kind.ADDRESS, Kind.IP):
+        return []
+    problems = []
+    for entry in words.entries:
+        try:
+            membership(kind, (entry.text,))
+        except ValueError as error:
+            problems.append(Problem(entry.file, entry.line, str(error)))
+    return problems
+
+
 def _domains(entries: Iterable[str]) -> Holds:
     names = frozenset(domain(entry) for entry in entries)
 
@@ -130,10 +148,25 @@ def _domains(entries: Iterable[str]) -> Holds:
 
 def _addresses(entries: Iterable[str]) -> Holds:
     """`user@example.org` is that address; `@example.org` or `example.org` everyone at or below it."""
-    given = tuple(entries)
-    whole = frozenset(entry.lower() for entry in given if entry.find("@") > 0)
+    given = tuple(_everyone(entry) for entry in entries)
+    whole = frozenset(_address(entry) for entry in given if entry.find("@") > 0)
     under = _domains(entry.removeprefix("@") for entry in given if entry.find("@") <= 0)
     return lambda value: value.lower() in whole or under(value.rpartition("@")[2])
+
+
+def _everyone(entry: str) -> str:
+    """`*@example.org` is another way to write `@example.org`."""
+    return entry.removeprefix("*") if entry.startswith("*@") else entry
+
+
+def _address(entry: str) -> str:
+    """An address on a list in its comparable form; raises ValueError."""
+    local, _, host = entry.lower().rpartition("@")
+    if not local.startswith('"') and _NOT_LOCAL.search(local):
+        raise ValueError(f"{entry} is not an address")
+    if not host.startswith("["):
+        domain(host)
+    return f"{local}@{host}"
 
 
 def domain(entry: str) -> str:
@@ -162,8 +195,9 @@ def shadowed_as(words: WordList, kind: Kind) -> dict[Entry, str]:
         case Kind.DOMAIN:
             return _within(words, {entry.text: entry.text for entry in words.entries}, _parents)
         case Kind.ADDRESS:
-            whole = {entry.text.removeprefix("@"): entry.text for entry in words.entries if entry.text.find("@") <= 0}
-            return _within(words, whole, _address_parents)
+            meant = {_everyone(text): text for text in words.texts}
+            whole = {form.removeprefix("@"): text for form, text in meant.items() if form.find("@") <= 0}
+            return _within(words, whole, lambda text: _address_parents(_everyone(text)))
         case Kind.IP:
             return _within(words, {str(parse_network(one)): one for one in words.texts}, _networks_around)
         case _:

@@ -23,7 +23,17 @@ from filterd.ruleset.lists import WordList, read_lists
 from filterd.ruleset.operators import Context
 from filterd.ruleset.patterns import Patterns
 from filterd.ruleset.place import Place, RuleErrors, unknown
-from filterd.ruleset.rule import Group, Rule, cap_name, is_group, item_name, plain, read_group, read_rule
+from filterd.ruleset.rule import (
+    Group,
+    Rule,
+    cap_name,
+    is_group,
+    item_name,
+    plain,
+    read_group,
+    read_rule,
+    refuse_nameless,
+)
 from filterd.ruleset.settings import RulesSettings
 from filterd.yamlfile import Document, DocumentError, Problem, read_document
 
@@ -71,7 +81,7 @@ def load(settings: RulesSettings, extra: Sequence[Symbol]) -> Loaded:
     if not problems:
         context.patterns.ready()
     if problems:
-        raise RuleErrors(sorted(problems, key=lambda problem: (problem.file, problem.line)))
+        raise RuleErrors(sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line)))
     return Loaded(ordered, groups, lists, context.patterns, context, replaced, folders, _hash(items, lists, settings))
 
 
@@ -121,7 +131,7 @@ def _overlay(
             for place in _items(document, problems):
                 name = item_name(place)
                 if name is None:
-                    place.refuse("an item has a name (a rule), or group and cap (a group)")
+                    refuse_nameless(place)
                 elif name in here:
                     place.refuse(f"{name} is here twice; it is first at {here[name]}")
                 else:
@@ -161,7 +171,7 @@ def _check_names(
         elif asked not in askable:
             place.refuse(unknown("rule or check", asked, askable))
     for rule in rules.values():
-        if rule.group and rule.group not in groups:
+        if rule.group and rule.group not in groups and rule.group not in items:
             rule.place["group"].refuse(unknown("group", str(rule.group), groups))
 
 

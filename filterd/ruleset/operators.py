@@ -7,7 +7,9 @@ value to pass, so that it is not even asked about most mail; where a clue that i
 
 from __future__ import annotations
 
+import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 from filterd.ruleset.fields import Catalogue, Field, Kind
 from filterd.ruleset.guards import ALWAYS, UNSURE, Guard, Guards, Signs, Sure, every
 from filterd.ruleset.linear import PatternError, escape
-from filterd.ruleset.lists import WordList, membership
+from filterd.ruleset.lists import WordList, membership, unusable
 from filterd.ruleset.patterns import Pattern, Patterns, excerpt, glob_form
 from filterd.ruleset.place import Place, shown, unknown
 from filterd.ruleset.view import View
@@ -61,6 +63,8 @@ _WORDS = frozenset({Kind.TEXT, Kind.STRING, Kind.DOMAIN, Kind.ADDRESS})
 _TEXTUAL = frozenset(kind for kind in Kind if kind.textual)
 _NAMES = _TEXTUAL - {Kind.TEXT}
 _NUMERIC = frozenset(kind for kind in Kind if kind.numeric)
+_ANY_TEXTS = ("", "a", "0", " -", "q7 Z-_.\u00e9\u2603, " * 200)  # what matches all of these matches whatever comes
+NO_NUMBER = "no number can pass this comparison"
 
 
 def number(place: Place, kind: Kind) -> float | None:
@@ -86,6 +90,8 @@ def _equals(place: Place, of: Field, context: Context) -> Matcher | None:
         return Matcher(lambda value, view: "" if value is wanted_flag else None)
     if of.kind.numeric:
         numbers = {one for each in place.each() if (one := number(each, of.kind)) is not None}
+        if not any(of.least <= one <= of.most for one in numbers):
+            place.refuse(NO_NUMBER)
         return Matcher(lambda value, view: _number(value) if value in numbers else None)
     wanted = frozenset(text.casefold() for text in place.texts("what a field equals"))
     for text in wanted:
@@ -103,15 +109,15 @@ def _in(place: Place, of: Field, context: Context) -> Matcher | None:
             place.refuse(unknown("list", place.data, context.lists))
             return None
         context.used_lists.setdefault(words.name, set()).add(of.kind)
+        place.problems.extend(unusable(words, of.kind))
         entries: Sequence[str] = words.texts
     else:
         entries = place.texts("an entry")
-        if not entries:
-            place.refuse("an empty list: nothing is in it")
     try:
         holds = membership(of.kind, entries)
     except ValueError as error:
-        place.refuse(str(error))
+        if not isinstance(place.data, str):
+            place.refuse(str(error))
         return None
     name = f"{of.name} in {place.data if isinstance(place.data, str) else sorted(entries)}"
     return Matcher(
@@ -157,10 +163,12 @@ def _regex(place: Place, of: Field, context: Context) -> Matcher | None:
         for one in place.each():
             for text in one.texts("a pattern"):
                 pattern = _pattern_of(one, of, context, text, "pattern")
-                if pattern is not None and pattern.whole.search("") is not None:
-                    one.refuse("the pattern matches an empty text, so it always matches")
+                if pattern is not None and all(pattern.whole.search(any_text) is not None for any_text in _ANY_TEXTS):
+                    one.refuse("the pattern matches every text")
                 yield pattern
 
+    if place.data == []:
+        place.refuse("an empty list: nothing is in it")
     return _matching(list(made()))
 
 
@@ -174,6 +182,11 @@ def _glob(place: Place, of: Field, context: Context) -> Matcher | None:
 
 def _contains(place: Place, of: Field, context: Context) -> Matcher | None:
     texts = place.texts("what a field contains")
+    for text in texts:
+        if of.kind is not Kind.TEXT and "\n" in text:
+            place.refuse(f"{of.name} is one line, and holds no line end")
+        if of.name == "content" and re.search(r"\s{2}|[^\S ]", text):
+            place.refuse("content has one space where a mail has white space: write one")
     return _matching([_pattern_of(place, of, context, f"(?i){escape(text)}", "text") for text in texts])
 
 
@@ -284,6 +297,7 @@ def _length(place: Place, of: Field, context: Context) -> Matcher | None:
     return Matcher(lambda value, view: excerpt(value) if fits(len(value)) else None)
 
 
+Comparison = tuple[Callable[[Any, Any], bool], float]
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "above": operator.gt,
     "below": operator.lt,
@@ -300,15 +314,19 @@ def _compare(name: str) -> Callable[[Place, Field, Context], Matcher | None]:
 
     def build(place: Place, of: Field, context: Context) -> Matcher | None:
         limit = number(place, of.kind)
+        if limit is not None and not any(_passing([(compare, limit)], of.least, of.most)):
+            place.refuse(NO_NUMBER)
         return Matcher(lambda value, view: _number(value) if compare(value, limit) else None)
 
     return build
 
 
-def bounds(place: Place, kind: Kind) -> Callable[[float], bool] | None:
-    """`{at_least: 2, below: 9}` or just a number, as a test; refused when nothing can pass."""
+def bounds(place: Place, kind: Kind, least: float = 0.0, most: float = math.inf) -> Callable[[float], bool] | None:
+    """`{at_least: 2, below: 9}` or just a number, as a test; refused when no number there is can pass, or all do."""
     if not isinstance(place.data, dict):
         wanted = number(place, kind)
+        if wanted is not None and not least <= wanted <= most:
+            place.refuse(NO_NUMBER)
         return None if wanted is None else lambda value: value == wanted
     tests = []
     for name, limit in place.mapping("a comparison", _COMPARE).items():
@@ -317,14 +335,19 @@ def bounds(place: Place, kind: Kind) -> Callable[[float], bool] | None:
     if not tests:
         place.refuse("a comparison has above, below, at_least or at_most")
         return None
-    _refuse_contradiction(place, tests)
+    passing = list(_passing(tests, least, most))
+    if not any(passing):
+        place.refuse(NO_NUMBER)
+    elif all(passing):
+        place.refuse("every number passes this comparison; use exists: true")
     return lambda value: all(compare(value, limit) for compare, limit in tests)
 
 
-def _refuse_contradiction(place: Place, tests: Sequence[tuple[Callable[[Any, Any], bool], float]]) -> None:
-    candidates = [limit + step for _, limit in tests for step in (-0.5, 0.0, 0.5)]
-    if not any(all(compare(value, limit) for compare, limit in tests) for value in candidates):
-        place.refuse("no number can pass this comparison")
+def _passing(tests: Sequence[Comparison], least: float, most: float) -> Iterator[bool]:
+    """Of numbers on and beside each limit, and of the ends: whether they pass every test."""
+    beside = {limit + step for _, limit in tests for step in (-0.005, 0.0, 0.005)}
+    for value in {least, most} | {one for one in beside if least <= one <= most}:
+        yield all(compare(value, limit) for compare, limit in tests)
 
 
 def _number(value: float) -> str:

@@ -62,8 +62,10 @@ class Place:
         self.problems.append(Problem(self.file, self.line, text))
 
     def texts(self, what: str) -> tuple[str, ...]:
-        """One string or a list of strings; anything else is refused and left out."""
+        """One string or a list of strings; anything else is refused and left out, and so is an empty list."""
         found = []
+        if self.data == []:
+            self.refuse("an empty list: nothing is in it")
         for one in self.each():
             if isinstance(one.data, str) and one.data:
                 found.append(one.data)
@@ -88,9 +90,14 @@ class Place:
 
 def unknown(what: str, name: str, names: Iterable[str]) -> str:
     """`unknown field subjct; did you mean subject?`"""
+    return f"unknown {what} {name}{nearest(name, names)}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean subject?`, or nothing where no name is near."""
     folded = {one.casefold(): one for one in names}
     near = difflib.get_close_matches(name.casefold(), sorted(folded), n=1, cutoff=0.6)
-    return f"unknown {what} {name}" + (f"; did you mean {folded[near[0]]}?" if near else "")
+    return f"; did you mean {folded[near[0]]}?" if near else ""
 
 
 def shown(value: Any) -> str:

@@ -45,6 +45,7 @@ GROUP_KEYS = {
     "cap": "The most that its rules add together.",
 }
 FORCED = tuple(str(action) for action in Action if action is not Action.ACCEPT)
+_GROUP_NAMES = "a group's name is small letters, digits, - and _"
 _GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}", re.ASCII)
 _REPLY_TEXT = re.compile(r"[ -~]{1,200}", re.ASCII)
 
@@ -101,7 +102,19 @@ def item_name(place: Place) -> str | None:
 
 
 def is_group(place: Place) -> bool:
-    return "name" not in place and "cap" in place
+    return "name" not in place and "when" not in place
+
+
+def refuse_nameless(place: Place) -> None:
+    """Say why an item has no name that could be used."""
+    if isinstance(place.data, dict):
+        place.mapping("an item", {**RULE_KEYS, **GROUP_KEYS})
+    if "name" in place:
+        _name(place["name"])
+    elif "group" in place:
+        place.refuse(_GROUP_NAMES)
+    else:
+        place.refuse("an item has a name (a rule), or group and cap (a group)")
 
 
 def read_rule(place: Place, context: Context, score: float | None = None) -> Rule | None:
@@ -151,10 +164,13 @@ def read_group(place: Place) -> Group | None:
     entries = place.mapping("a group", GROUP_KEYS)
     name = entries["group"].data if "group" in entries else ""
     if not isinstance(name, str) or not _GROUP_NAME.fullmatch(name):
-        place.refuse("a group's name is small letters, digits, - and _")
+        place.refuse(_GROUP_NAMES)
     about = (
         _about(entries["about"]) if "about" in entries else f"The rules of the group {name} add no more than its cap."
     )
+    if "cap" not in entries:
+        place.refuse("a group has a cap; this one has none")
+        return None
     cap = _score(entries["cap"])
     if cap <= 0:
         entries["cap"].refuse("a cap is above 0")
@@ -202,6 +218,9 @@ def _force(place: Place) -> Force | None:
     """`force: reject`, or `force: {action: reject, text: ...}`; never accept, which is for policies."""
     entries = place.mapping("force", ("action", "text")) if isinstance(place.data, dict) else {"action": place}
     action = entries["action"].data if "action" in entries else None
+    if action is None:
+        place.refuse(f"force has an action, one of {', '.join(FORCED)}")
+        return None
     if action not in FORCED:
         place.refuse(f"{unknown('action', str(action), FORCED)}; it is one of {', '.join(FORCED)}")
         return None

@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from filterd.settings import Settings
 
-Score = Annotated[float, Field(ge=-100, le=100)]
+
+def _hundredths(score: float) -> float:
+    if abs(score * 100 - round(score * 100)) > 1e-6:
+        raise ValueError("a score has at most two decimals")
+    return score
+
+
+Score = Annotated[float, Field(ge=-100, le=100), AfterValidator(_hundredths)]
 
 
 class RulesSettings(Settings):
@@ -19,7 +26,7 @@ class RulesSettings(Settings):
         default=(),
         description="Folders of your own rules: *.yaml files, and lists/*.txt. They lie over the shipped "
         "rules in this order; a rule of the same name replaces the earlier one. A missing "
-        "folder is empty.",
+        "folder is empty; lint names it.",
     )
     disable: tuple[str, ...] = Field(
         default=(),

@@ -128,7 +128,14 @@ ELEMENTS: tuple[Element, ...] = (
             "{regex: '(?i)^https?://'}",
             lambda link: link.text or None,
         ),
-        Field("source", Kind.STRING, "Where it stands.", "header", lambda link: link.source),
+        Field(
+            "source",
+            Kind.STRING,
+            "Where it stands.",
+            "header",
+            lambda link: link.source,
+            choices=("text", "html", "header"),
+        ),
         Field(
             "user",
             Kind.STRING,

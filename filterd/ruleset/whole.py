@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from filterd.authentication import AuthResult, DmarcPolicy
+from filterd.mail.defects import Defect
 from filterd.mail.domains import registrable
 from filterd.mail.envelope import Direction, Source, domain_of
 from filterd.ruleset.fields import Field, Kind
@@ -125,6 +126,8 @@ FIELDS: tuple[Field, ...] = (
         "What is broken about its structure.",
         "duplicate-boundary",
         lambda view: view.message.defects,
+        choices=tuple(str(one) for one in Defect),
+        many=True,
     ),
     Field(
         "ambiguous",
@@ -350,6 +353,7 @@ FIELDS: tuple[Field, ...] = (
         "The hour of arrival, UTC.",
         "{at_least: 22}",
         lambda view: view.envelope.received_at.hour,
+        most=23,
     ),
     Field(
         "time.weekday",
@@ -357,6 +361,8 @@ FIELDS: tuple[Field, ...] = (
         "The day of arrival, 1 (Monday) to 7.",
         "{at_least: 6}",
         lambda view: view.envelope.received_at.isoweekday(),
+        least=1,
+        most=7,
     ),
     Field(
         "probability",
@@ -364,5 +370,6 @@ FIELDS: tuple[Field, ...] = (
         "The learnt probability of spam, 0 to 1; none without a model.",
         "{above: 0.99}",
         lambda view: view.probability,
+        most=1,
     ),
 )

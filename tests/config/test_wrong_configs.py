@@ -22,6 +22,20 @@ def test_says_file_line_and_one_sentence(case: Path, capsys: pytest.CaptureFixtu
     assert out == ""
 
 
+def test_a_folder_of_rules_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "filterd.yaml"
+    config.write_text(
+        f"hostname: mx.example.org\nrules:\n  paths: [{tmp_path}/rulez.d]\n  scores: {{DATE_MISSING: 9}}\n"
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["rules", "lint", "-c", str(config)])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"{config}:4: rules.scores: DATE_MISSING alone reaches the tag threshold, 5",
+        f"{config}:3: rules.paths: there is no {tmp_path}/rulez.d, so no rule is read there",
+    ]
+
+
 def test_a_missing_file_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["config", "check", "-c", str(tmp_path / "none.yaml")])

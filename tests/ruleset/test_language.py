@@ -211,6 +211,8 @@ probability: {above: 0.76}
 some: {at_least: 3, of: [{spf: fail}, {dmarc: pass}, {iprev: fail}]}
 direction: outbound, subject: {contains: absent}
 found: OTHER
+subject: {regex: '^$'}
+subject: {regex: '^.{0,3}$'}
 """
 
 
@@ -289,6 +291,18 @@ def test_the_example_of_each_field_compiles(load, name):
 @pytest.mark.parametrize("operator", OPERATORS.values(), ids=[operator.name for operator in OPERATORS.values()])
 def test_the_example_of_each_operator_compiles(load, operator):
     load(rule(operator.example), {"freemail": "gmail.com\n", "brands": "paypal\n"})
+
+
+def test_a_pattern_for_nothing_finds_only_nothing(load, find):
+    rules = load(rule(r"header.x-tag: {regex: '^\s*$'}"))
+    assert [one.name for one in find(rules, "X-Tag:\n\nx\n")] == ["IT"]
+    assert find(rules, "X-Tag: hello\n\nx\n") == []
+
+
+def test_everybody_of_a_domain_may_be_written_with_a_star(load, find):
+    rules = load(rule("from.address: {in: ['*@example.net']}"))
+    assert [one.name for one in find(rules, "From: ann@mail.example.net\n\nx\n")] == ["IT"]
+    assert find(rules, "From: ann@badexample.net\n\nx\n") == []
 
 
 def test_evidence_is_what_was_found(load, find):

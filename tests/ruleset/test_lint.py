@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from filterd.engine.loading import builtin_symbols
 from filterd.resources import shipped
@@ -75,6 +76,57 @@ LISTS = """
 - {name: BY_DOMAIN, about: On it., score: 1, when: {from.domain: {in: both}}}
 - {name: BY_TEXT, about: On it., score: 1, when: {header.x-word: {in: both}}}
 """
+
+
+def test_entries_that_are_nothing_of_their_kind_are_said_where_they_stand(tmp_path: Path) -> None:
+    rule = "- {{name: {0}, about: A rule., score: 1, when: {{{1}: {{in: {2}}}}}}}\n"
+    asked = [("from.domain", "hosts"), ("from.address", "people"), ("client.address", "nets")]
+    lines = [rule.format(f"SITE_{number}", field, words) for number, (field, words) in enumerate(asked)]
+    (tmp_path / "site.yaml").write_text("".join(lines))
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "hosts.txt").write_text("good.example\nnot a host\nhttp://x.example/\n")
+    (tmp_path / "lists" / "people.txt").write_text(
+        "ann@good.example\n<bob@good.example>\n*@fine.example\nc*@x.example\n"
+    )
+    (tmp_path / "lists" / "nets.txt").write_text("192.0.2.0/24\n10.0.0.1/24\n")
+    (tmp_path / "lists" / "none.txt").write_bytes(b"fine\n\xff\n")
+    (tmp_path / "lists" / "freemial.add.txt").write_text("x.example\n")
+    assert problems(tmp_path) == [
+        f"{tmp_path}/lists/freemial.add.txt: there is no list freemial to adjust; did you mean freemail?",
+        f"{tmp_path}/lists/hosts.txt:2: not a host is not a domain",
+        f"{tmp_path}/lists/hosts.txt:3: http://x.example/ is not a domain",
+        f"{tmp_path}/lists/nets.txt:2: not a network: 10.0.0.1/24 has host bits set",
+        f"{tmp_path}/lists/none.txt:2: not UTF-8 text",
+        f"{tmp_path}/lists/people.txt:2: <bob@good.example> is not an address",
+        f"{tmp_path}/lists/people.txt:4: c*@x.example is not an address",
+    ]
+
+
+def test_an_empty_list_is_doubtful(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("- {name: SITE, about: A rule., score: 1, when: {from.domain: {in: ours}}}\n")
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "ours.txt").write_text("# nobody yet\n")
+    assert problems(tmp_path) == [f"{tmp_path}/lists/ours.txt: nothing is on the list ours"]
+
+
+def test_a_score_of_the_site_that_decides_alone() -> None:
+    settings = RulesSettings(scores={"DATE_MISSING": 9})
+    assert [str(one) for one in lint(settings, builtin_symbols())] == [
+        "rules.scores: DATE_MISSING alone reaches the tag threshold, 5"
+    ]
+
+
+def test_scores_have_two_decimals() -> None:
+    with pytest.raises(ValidationError, match="two decimals"):
+        RulesSettings(scores={"DATE_MISSING": 1.234})
+
+
+def test_a_broken_group_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("- {group: money, kap: 3}\n")
+    assert problems(tmp_path) == [
+        f"{tmp_path}/site.yaml:1: unknown key kap; did you mean cap?",
+        f"{tmp_path}/site.yaml:1: a group has a cap; this one has none",
+    ]
 
 
 def test_entries_that_lie_within_others(tmp_path: Path) -> None:
