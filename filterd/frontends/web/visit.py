@@ -224,7 +224,9 @@ def _is_ours(visit: Visit) -> bool:
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    # a proxy may ask us under a name of its own, while people see that of `web.url`
+    names = {headers.get("host"), urlsplit(visit.site.settings.url or "").netloc} - {None, ""}
+    if origin is not None and urlsplit(origin).netloc not in names:
         return False
     mark = visit.field("csrf") or headers.get("x-csrf-token", "")
     session = visit.session or visit.request.cookies.get(BEFORE, "")

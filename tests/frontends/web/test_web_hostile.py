@@ -13,7 +13,7 @@ from filterd.frontends.web.app import POLICY
 from filterd.frontends.web.pages.message import SANDBOX
 from filterd.frontends.web.preview import tame
 from filterd.store import ItemState, SavedSearch, Store, Suggestion, Way
-from tests.frontends.web.visitor import CASES, PASSWORD, Visitor, hold, visitor
+from tests.frontends.web.visitor import CASES, PASSWORD, Visitor, hold, site_of, visitor
 
 HOSTILE = (CASES / "hostile.eml").read_bytes().replace(b"\n", b"\r\n")
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202egpj.exe"
@@ -245,3 +245,14 @@ def test_an_address_that_only_a_button_leads_to(site: Site) -> None:
         answer = visitor(site, "ann").get(path)
         assert (answer.status_code, "POST" in answer.headers["allow"]) == (405, True)
         assert "There is no such page" in answer.text
+
+
+@pytest.mark.parametrize(("origin", "status"), [("https://q.example", 303), ("https://r.example", 403), ("null", 403)])
+def test_a_proxy_that_asks_under_another_name_is_no_stranger(store: Store, origin: str, status: int) -> None:
+    """nginx names itself as the Host unless it is told to hand on the browser's; `web.url` says what people see."""
+    (id_,) = hold(store)
+    with site_of(store, settings={"url": "https://q.example"}) as site:
+        ann = visitor(site, "ann")
+        ann.get("/quarantine")
+        answer = ann.post("/quarantine/act", headers={"Origin": origin}, id=id_, act="release", back="/quarantine")
+    assert (answer.history[0] if answer.history else answer).status_code == status
