@@ -244,8 +244,8 @@ async def read_form(request: Request) -> dict[str, list[str]] | None:
         return {}
     try:
         return parse_qs(data.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=5000)
-    except ValueError:
-        return {}
+    except ValueError:  # more fields than that
+        return None
 
 
 def own_path(path: str) -> str:
