@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.exim import Exim
+from tests.frontends.test_smtp_tls import make_certificate
 from tests.nexthop import Delivered, FakeHop
 from tests.serving import Serving
 
@@ -38,13 +39,25 @@ to_filterd:
 """
 
 
-def test_what_exim_sends_by_bdat_arrives_as_it_was(tmp_path: Path) -> None:
+OVER_TLS = """
+  hosts_require_tls = *
+  tls_verify_hosts =
+  tls_try_verify_hosts = :
+"""
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_what_exim_sends_by_bdat_arrives_as_it_was(tmp_path: Path, tls: bool) -> None:
+    certificate, key = map(str, make_certificate(tmp_path, "mx.example.org"))
+
     async def run() -> tuple[str, list[Delivered]]:
         async with FakeHop() as hop:
-            service = Serving(tmp_path, relay=hop.url)
+            settings = {"tls": {"certificate": certificate, "key": key}} if tls else {}
+            service = Serving(tmp_path, relay=hop.url, **settings)
             await asyncio.to_thread(service.start)
+            transports = TRANSPORTS.format(port=service.smtp[1]) + (OVER_TLS if tls else "")
             try:
-                with Exim(routers=ROUTERS, transports=TRANSPORTS.format(port=service.smtp[1])) as exim:
+                with Exim(routers=ROUTERS, transports=transports) as exim:
                     for body in BODIES.values():
                         await asyncio.to_thread(_send, exim.port, HEAD + body)
                     async with asyncio.timeout(30):
@@ -58,6 +71,7 @@ def test_what_exim_sends_by_bdat_arrives_as_it_was(tmp_path: Path) -> None:
     deliveries = [line for line in log.splitlines() if " => user@example.org " in line]
     assert len(deliveries) == len(BODIES), log
     assert all(" K " in line for line in deliveries), "K: CHUNKING was used"
+    assert all((" X=TLS" in line) is tls for line in deliveries)
     arrived = {message.content.partition(b"\r\n\r\n")[2] for message in messages}
     assert arrived == set(BODIES.values())
 
