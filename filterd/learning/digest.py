@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,13 @@ _ODD = tuple(np.uint32(0x9E3779B1 * odd % (1 << 32)) for odd in range(1, 32, 2))
 _TOGETHER = 4  # hashes in each number: half of the words in common gives a sixteenth of the numbers
 
 
+@lru_cache(maxsize=1)
+def message_of(raw: bytes) -> Message:
+    """The message; who learns it, who remembers its sender and who keeps a person's word read it once together."""
+    return Message(raw)
+
+
+@lru_cache(maxsize=1)
 def digest_of(message: Message) -> str:
     """Equal for copies of the same message."""
     found = hashlib.sha256()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from filterd.classifier import Live, Model, ModelError
 from filterd.classifier.site import Example, SiteModel
-from filterd.learning.digest import digest_of, likeness
+from filterd.learning.digest import digest_of, likeness, message_of
 from filterd.learning.originals import Originals
 from filterd.learning.own_words import OwnWords
 from filterd.learning.report import take_report
@@ -130,7 +130,7 @@ class SiteLearner:
     def learn(self, raw: bytes, klass: Klass, reporter: str = "", by: str = "") -> Result:
         """Learn or forget one message on a word that is final; what is refused says why. Raises StoreError; then
         nothing was learnt."""
-        message = Message(raw)
+        message = message_of(raw)
         if not raw.strip():
             return EMPTY
         if klass is Klass.FORGET:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filterd.classifier.taught import SKETCH_VERSION, WORDS, Taught, owner_of, sketch_of
-from filterd.learning.digest import digest_of
+from filterd.learning.digest import digest_of, message_of
 from filterd.learning.words import Klass, Request, Result
-from filterd.mail import Message
 from filterd.store.taught import Owners, TaughtWord
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class OwnWords:
         """Somebody said what `request.raw` is."""
         if result.refused:
             return
-        message, owner = Message(request.raw), owner_for(request)
+        message, owner = message_of(request.raw), owner_for(request)
         digest = digest_of(message)
         if request.klass is Klass.FORGET:
             self._publish(self._store.remove(digest, owner) if owner or not request.reporter else frozenset())

@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterator, Sequence
 import structlog
 
 from filterd.checks.remembering import known_as, learnt
-from filterd.learning.digest import digest_of
+from filterd.learning.digest import digest_of, message_of
 from filterd.learning.words import Request, Result
 from filterd.mail import Message
 from filterd.outline import outline
 from filterd.record import Record
-from filterd.store import HistoryFilter, Store, StoreError
+from filterd.store import Store, StoreError
 from filterd.store.said import band_key
 
 log = structlog.get_logger("filterd.learning")
@@ -41,7 +41,7 @@ class SenderWords:
 
     def _messages(self, request: Request, ids: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
         if request.raw.strip() and not request.report:
-            message = Message(request.raw)
+            message = message_of(request.raw)
             yield digest_of(message), self._record(request.record, message)
         for id_ in ids:
             one = self._store.suggestions.get(id_)
@@ -70,8 +70,9 @@ class SenderWords:
         own = message.headers.first("X-Filterd-Id")
         found = [history.show(own.raw_text)] if own is not None else []
         if not any(found) and message.message_id:
-            rows = history.find(HistoryFilter(message_id=message.message_id), _COPIES)
-            found = [history.show(row.id) for row in rows]
+            found = [history.show(id_) for id_ in history.with_message_id(message.message_id, _COPIES)]
+        if not any(found):
+            return None
         told = outline(message)
         same = [one for one in found if one is not None and _looks(one) == (told.message_id, told.from_, told.subject)]
         exact = [one for one in same if one.outline.digest == message.digest]

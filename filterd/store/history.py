@@ -10,7 +10,7 @@ from sqlalchemy import select
 from filterd.record import Record
 from filterd.store import rows
 from filterd.store.database import Database
-from filterd.store.facets import Facet, address
+from filterd.store.facets import Facet, address, token
 from filterd.store.fields import within
 from filterd.store.schema import bodies, record_data, records
 from filterd.store.search import BUDGET, Ask, Page, asked, page
@@ -37,6 +37,14 @@ class History:
             asks = self._asks(wanted)
             found, following = page(connection, records, asks, limit=limit, before=before, floor=floor, budget=budget)
         return Page([rows.history_from(row) for row in found], following)
+
+    def with_message_id(self, message_id: str, most: int) -> list[str]:
+        """The ids of the newest records of mail with this Message-ID: as `find`, for who asks often."""
+        source, key, condition = self._database.dialect.having(records, [token(Facet.MESSAGE_ID, message_id)])
+        keys = select(key).select_from(source).where(condition)
+        asked = select(records.c.id).where(records.c.key.in_(keys)).order_by(records.c.key.desc()).limit(most)
+        with self._database.read() as connection:
+            return list(connection.execute(asked).scalars())
 
     def each(self, wanted: HistoryFilter = NOTHING) -> Iterator[HistoryRow]:
         """Every message that matches, newest first."""

@@ -118,8 +118,12 @@ def put(connection: Connection, found: Sequence[Label], quota: int = 0) -> int:
     """`Labels.put`, in the caller's transaction."""
     stamp = rows.now()
     connection.execute(delete(labels).where(labels.c.digest.in_([one.digest for one in found])))
-    connection.execute(insert(labels), [_row(one, stamp, bool(quota)) for one in found])
-    newest = _newest(connection)
+    if len(found) == 1:
+        added = connection.execute(insert(labels).values(_row(found[0], stamp, bool(quota))))
+        newest = int((added.inserted_primary_key or (0,))[0])
+    else:
+        connection.execute(insert(labels), [_row(one, stamp, bool(quota)) for one in found])
+        newest = _newest(connection)
     if quota and (len(found) > 1 or newest % _TRIM == 0):
         _within(connection, quota)
     return newest

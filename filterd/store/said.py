@@ -45,14 +45,16 @@ class Said:
         Of a message that is known only the word changes: it may be given without keys.
         """
         stamp = rows.now()
+        with self._database.read() as connection:
+            known = connection.execute(select(said.c.spam).where(said.c.digest == digest).limit(1)).scalar()
+        if known == spam or (known is None and not keys):
+            return
         with self._database.write() as connection:
             if spam is None:
                 connection.execute(delete(said).where(said.c.digest == digest))
-                return
-            mine = update(said).where(said.c.digest == digest, said.c.spam != int(spam))
-            connection.execute(mine.values(spam=int(spam), time=stamp))
-            known = connection.execute(select(said.c.digest).where(said.c.digest == digest).limit(1)).first()
-            if keys and known is None:
+            elif known is not None:
+                connection.execute(update(said).where(said.c.digest == digest).values(spam=int(spam), time=stamp))
+            else:
                 row = {"digest": digest, "spam": int(spam), "counted": counted, "time": stamp}
                 connection.execute(insert(said), [row | {"key": key} for key in {clean(key, MAX_KEY) for key in keys}])
 

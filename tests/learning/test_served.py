@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,19 @@ def test_without_the_service_the_command_learns_itself(tmp_path: Path) -> None:
     path.write_bytes(letter(1, spam=True))
     assert "1 learnt; labels now: 0 ham, 1 spam" in learn(alone, "spam", str(path)).stdout
     assert "1 forgotten; labels now: 0 ham, 0 spam" in learn(alone, "forget", str(path)).stdout
+
+
+def test_each_worker_judges_by_what_came_through_a_door_within_a_second(tmp_path: Path) -> None:
+    """Two workers; what is asked goes to either."""
+    with Serving(tmp_path, workers=2) as service:
+        service.until(lambda: (service.state / "learn.sock").exists(), "the learning process")
+        asked = [letter(800, spam=True)] * 12
+        before = {learnt(symbols(service, raw)) for raw in asked}
+        for number in range(25):
+            for spam, path in ((True, "/learnspam"), (False, "/learnham")):
+                assert post(service, path, letter(number, spam=spam))[0] == 200
+        time.sleep(1)
+        with ThreadPoolExecutor(6) as several:
+            after = set(several.map(lambda raw: learnt(symbols(service, raw)), asked))
+        assert len(before) == len(after) == 1
+        assert after.pop() > before.pop() + 1
