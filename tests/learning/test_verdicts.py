@@ -142,7 +142,7 @@ def test_a_day_has_a_bound(store: Store, tmp_path: Path) -> None:
 
 def test_verdicts_alone_never_open_the_gate(store: Store, tmp_path: Path) -> None:
     limits = LearningLimits(from_verdicts=True, verdicts_per_day=10_000)
-    with learning(store, tmp_path, verdicts_per_day=10_000) as learner:
+    with learning(store, tmp_path, verdicts_per_day=10_000, per_campaign=10_000) as learner:
         learnt = [
             conclude(learner, number, klass).counted for number in range(FIRST + 5) for klass in (Klass.SPAM, Klass.HAM)
         ]
