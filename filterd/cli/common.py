@@ -50,7 +50,7 @@ def guarded(run: Callable[[], Any]) -> int:
         code = run()
         sys.stdout.flush()
     except typer.TyperException as error:
-        return _say(f"{error.format_message()} Try filterd --help.")
+        return _say(f"{_one_line(error.format_message())} Try filterd --help.")
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
@@ -74,6 +74,11 @@ def _keep_trace(error: Exception) -> str:
     with tempfile.NamedTemporaryFile("w", prefix="filterd-trace-", suffix=".txt", delete=False) as file:
         traceback.print_exception(error, file=file)
     return file.name
+
+
+def _one_line(text: str) -> str:
+    """What the parser of arguments says, which breaks lines and names the kind of its error."""
+    return " ".join(text.replace("Value error, ", "").split())
 
 
 def _say(text: str) -> int:

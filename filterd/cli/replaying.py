@@ -187,6 +187,8 @@ def _thresholds(text: str, old: ThresholdSettings) -> ThresholdSettings:
     given: dict[str, float | None] = {}
     for part in text.split(","):
         name, _, value = (word.strip() for word in part.partition("="))
+        if name in given:
+            raise Fail(f"--thresholds: {name} is there twice")
         if name not in ThresholdSettings.model_fields:
             raise Fail(f"--thresholds: {name or part!r} is not one of {', '.join(ThresholdSettings.model_fields)}")
         try:

@@ -33,7 +33,9 @@ def doubtful(loaded: Loaded, today: datetime.date | None) -> list[Problem]:
 
 
 def _missing_folders(loaded: Loaded) -> list[Problem]:
-    paths = loaded.config.rules.paths
+    """Of those that the configuration names; the folder that is looked into without being named may be missing."""
+    rules = loaded.document.data.get("rules") if loaded.document else None
+    paths = loaded.config.rules.paths if isinstance(rules, dict) and "paths" in rules else ()
     return [
         _named(loaded, ("rules", "paths"), f"there is no {path}, so no rule is read there")
         for path in paths

@@ -26,7 +26,7 @@ class RulesSettings(Settings):
         default=(),
         description="Folders of your own rules: *.yaml files, and lists/*.txt. They lie over the shipped "
         "rules in this order; a rule of the same name replaces the earlier one. A missing "
-        "folder is empty; lint names it.",
+        "folder is empty.",
     )
     disable: tuple[str, ...] = Field(
         default=(),

@@ -36,6 +36,8 @@ def backup(database: Database, state: Path, file: Path) -> int:
     """Write a backup of `database` and of the folder `state` to `file`; its size in bytes."""
     if database.path is None:
         raise StoreError("the database is on a server: back it up with pg_dump, and the state folder with tar")
+    if file.exists() and not file.is_file():
+        raise StoreError(f"{file} is no plain file: a backup would take its place")
     try:
         with tempfile.TemporaryDirectory(prefix=".filterd-backup-", dir=file.absolute().parent) as folder:
             copy, whole = Path(folder) / FILE, Path(folder) / "backup.tar"

@@ -38,6 +38,15 @@ def test_help_imports_no_command() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_wrong_word_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    for given in (("learn",), ("learn", "maybe", "x.eml")):
+        code, out, err = run(capsys, *given)
+        assert (code, out) == (2, "")
+        assert err.count("\n") == 1
+        assert "\\u" not in err
+        assert "Value error" not in err
+
+
 def test_a_misspelt_command_is_one_sentence_with_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "confg")
     assert (code, out) == (2, "")

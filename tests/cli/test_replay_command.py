@@ -180,6 +180,7 @@ def test_a_labelled_corpus(filterd: Run, index: Path, tmp_path: Path) -> None:
     [
         (("--thresholds", "tag=x"), "tag is a number or never"),
         (("--thresholds", "tga=5"), "not one of tag, quarantine, reject"),
+        (("--thresholds", "tag=4,tag=6"), "tag is there twice"),
         (("--thresholds", "tag=9,quarantine=5"), "thresholds must rise"),
         (("--rules", "/nowhere/at/all"), "no such file or folder"),
         (("--since", "yesterday"), "--since yesterday is neither"),

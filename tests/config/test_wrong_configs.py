@@ -36,6 +36,14 @@ def test_a_folder_of_rules_that_is_not_there_is_named(tmp_path: Path, capsys: py
     ]
 
 
+def test_the_usual_folder_of_rules_may_be_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "filterd.yaml"
+    config.write_text("hostname: mx.example.org\nrules: {disable: []}\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["rules", "lint", "-c", str(config)])
+    assert (ended.value.code, capsys.readouterr().err) == (0, "")
+
+
 def test_a_missing_file_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["config", "check", "-c", str(tmp_path / "none.yaml")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import socket
 import tarfile
 import threading
@@ -153,6 +154,14 @@ def test_a_truncated_backup_changes_nothing(store: Store, tmp_path: Path) -> Non
         with pytest.raises(StoreError):
             restore(tmp_path / "cut.tar", tmp_path / "elsewhere")
         assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["filterd.lock"]
+
+
+def test_a_device_is_not_replaced(store: Store, tmp_path: Path) -> None:
+    device = tmp_path / "tape"
+    os.mkfifo(device)
+    with pytest.raises(StoreError, match="no plain file"):
+        backup(store.database, tmp_path / "state", device)
+    assert device.is_fifo()
 
 
 def test_where_it_cannot_be_written(store: Store, tmp_path: Path) -> None:
