@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from filterd.ruleset.comparing import COMPARISONS, bounds
 from filterd.ruleset.fields import Element, Field, Kind
 from filterd.ruleset.guards import ALWAYS, NEVER, UNSURE, Guards, Sure, either, every, of_forms, presence
-from filterd.ruleset.operators import COMPARISONS, OPERATORS, Context, Matcher, bounds
+from filterd.ruleset.operators import OPERATORS, Context, Matcher
 from filterd.ruleset.place import Place, shown, unknown
 from filterd.ruleset.view import View
 

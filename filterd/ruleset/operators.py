@@ -7,13 +7,12 @@ value to pass, so that it is not even asked about most mail; where a clue that i
 
 from __future__ import annotations
 
-import math
-import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from filterd.ruleset.comparing import COMPARISONS, NO_NUMBER, bounds, number, passing, text_of
 from filterd.ruleset.fields import Catalogue, Field, Kind
 from filterd.ruleset.guards import ALWAYS, UNSURE, Guard, Guards, Signs, Sure, every
 from filterd.ruleset.linear import PatternError, escape
@@ -21,7 +20,6 @@ from filterd.ruleset.lists import WordList, membership, unusable
 from filterd.ruleset.patterns import Pattern, Patterns, excerpt, glob_form
 from filterd.ruleset.place import Place, shown, unknown
 from filterd.ruleset.view import View
-from filterd.settings import parse_duration, parse_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +62,6 @@ _TEXTUAL = frozenset(kind for kind in Kind if kind.textual)
 _NAMES = _TEXTUAL - {Kind.TEXT}
 _NUMERIC = frozenset(kind for kind in Kind if kind.numeric)
 _ANY_TEXTS = ("", "a", "0", " -", "q7 Z-_.\u00e9\u2603, " * 200)  # what matches all of these matches whatever comes
-NO_NUMBER = "no number can pass this comparison"
-
-
-def number(place: Place, kind: Kind) -> float | None:
-    """A number, a size or a duration, as the field wants it; refused when it is none."""
-    value = place.data
-    if kind is Kind.NUMBER or kind.textual:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-        place.refuse(f"a number is wanted, not {shown(value)}")
-        return None
-    try:
-        return float(parse_size(value) if kind is Kind.SIZE else parse_duration(value))
-    except ValueError as error:
-        place.refuse(str(error))
-        return None
 
 
 def _equals(place: Place, of: Field, context: Context) -> Matcher | None:
@@ -92,7 +74,7 @@ def _equals(place: Place, of: Field, context: Context) -> Matcher | None:
         numbers = {one for each in place.each() if (one := number(each, of.kind)) is not None}
         if not any(of.least <= one <= of.most for one in numbers):
             place.refuse(NO_NUMBER)
-        return Matcher(lambda value, view: _number(value) if value in numbers else None)
+        return Matcher(lambda value, view: text_of(value) if value in numbers else None)
     wanted = frozenset(text.casefold() for text in place.texts("what a field equals"))
     for text in wanted:
         if of.choices and text not in of.choices:
@@ -297,61 +279,16 @@ def _length(place: Place, of: Field, context: Context) -> Matcher | None:
     return Matcher(lambda value, view: excerpt(value) if fits(len(value)) else None)
 
 
-Comparison = tuple[Callable[[Any, Any], bool], float]
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "above": operator.gt,
-    "below": operator.lt,
-    "at_least": operator.ge,
-    "at_most": operator.le,
-}
-
-
-COMPARISONS = frozenset(_COMPARE)
-
-
 def _compare(name: str) -> Callable[[Place, Field, Context], Matcher | None]:
-    compare = _COMPARE[name]
+    compare = COMPARISONS[name]
 
     def build(place: Place, of: Field, context: Context) -> Matcher | None:
         limit = number(place, of.kind)
-        if limit is not None and not any(_passing([(compare, limit)], of.least, of.most)):
+        if limit is not None and not any(passing([(compare, limit)], of.least, of.most)):
             place.refuse(NO_NUMBER)
-        return Matcher(lambda value, view: _number(value) if compare(value, limit) else None)
+        return Matcher(lambda value, view: text_of(value) if compare(value, limit) else None)
 
     return build
-
-
-def bounds(place: Place, kind: Kind, least: float = 0.0, most: float = math.inf) -> Callable[[float], bool] | None:
-    """`{at_least: 2, below: 9}` or just a number, as a test; refused when no number there is can pass, or all do."""
-    if not isinstance(place.data, dict):
-        wanted = number(place, kind)
-        if wanted is not None and not least <= wanted <= most:
-            place.refuse(NO_NUMBER)
-        return None if wanted is None else lambda value: value == wanted
-    tests = []
-    for name, limit in place.mapping("a comparison", _COMPARE).items():
-        if (wanted := number(limit, kind)) is not None:
-            tests.append((_COMPARE[name], wanted))
-    if not tests:
-        place.refuse("a comparison has above, below, at_least or at_most")
-        return None
-    passing = list(_passing(tests, least, most))
-    if not any(passing):
-        place.refuse(NO_NUMBER)
-    elif all(passing):
-        place.refuse("every number passes this comparison; use exists: true")
-    return lambda value: all(compare(value, limit) for compare, limit in tests)
-
-
-def _passing(tests: Sequence[Comparison], least: float, most: float) -> Iterator[bool]:
-    """Of numbers on and beside each limit, and of the ends: whether they pass every test."""
-    beside = {limit + step for _, limit in tests for step in (-0.005, 0.0, 0.005)}
-    for value in {least, most} | {one for one in beside if least <= one <= most}:
-        yield all(compare(value, limit) for compare, limit in tests)
-
-
-def _number(value: float) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 OPERATORS: dict[str, Operator] = {
