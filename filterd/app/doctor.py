@@ -1,4 +1,4 @@
-"""Doctor: what is wrong around filterd, and how to mend it: resolvers, lists, clocks, client addresses, permissions.
+"""Doctor: what is wrong around filterd, and how to mend it: resolvers, lists, clocks, clients, learning, permissions.
 
 In: a configuration, read from disk as the service would. Out: what was found, area by area, each with a sentence and,
 where something is wrong, a second one on how to mend it. Asks the DNS, reads the store and the state folder; changes
@@ -21,9 +21,11 @@ from pathlib import Path
 
 from filterd.app.clock import is_synchronised
 from filterd.app.control import path_of
+from filterd.classifier import open_live
 from filterd.config.load import Loaded
 from filterd.config.model import Config
 from filterd.facts import DnsStatus
+from filterd.learning.words import LEFT_OUT, SAY_AGAIN
 from filterd.mail import Direction
 from filterd.net import Dns
 from filterd.net.wire import Kind
@@ -66,6 +68,7 @@ async def examine(loaded: Loaded) -> list[Told]:
     found += [one async for one in _lists(config)]
     found += _clock(config)
     found += await asyncio.to_thread(lambda: list(_clients(config)))
+    found += _labels(config)
     found += _permissions(loaded)
     return found
 
@@ -192,6 +195,16 @@ def _is_address(text: str) -> bool:
 
 def _has_store(config: Config) -> bool:
     return config.database is not None or (config.state / "filterd.db").exists()
+
+
+def _labels(config: Config) -> Iterator[Told]:
+    live = open_live(config.state)
+    if live is None or not live.taught:
+        yield Told("learning", Level.GOOD, "nothing was taught yet")
+    elif live.left_out:
+        yield Told("learning", Level.DOUBT, LEFT_OUT.format(live.left_out), SAY_AGAIN)
+    else:
+        yield Told("learning", Level.GOOD, f"the model holds {live.ham} ham and {live.spam} spam, all that is stored")
 
 
 def _permissions(loaded: Loaded) -> Iterator[Told]:

@@ -28,6 +28,7 @@ from filterd.learning import LearningError, Request, Result
 from filterd.learning.learner import SiteLearner, open_learner
 from filterd.learning.link import Answer, answers, ask_async, framed, path_of, read
 from filterd.learning.senders import SenderWords
+from filterd.learning.words import LEFT_OUT, SAY_AGAIN
 from filterd.store import Store, StoreError, Way
 from filterd.value import CodecError, pack, unpack
 
@@ -118,6 +119,15 @@ def _say(request: Request, result: Result) -> None:
     )
 
 
+def _say_renewed(learner: SiteLearner) -> None:
+    """What an upgrade that extracts other features did to the labels."""
+    if learner.renewed:
+        log.info("labels-extracted-anew", count=learner.renewed)
+    if learner.left_out:
+        count = len(learner.left_out)
+        log.warning("labels-left-out", count=count, why=f"{LEFT_OUT.format(count)}. {SAY_AGAIN}")
+
+
 def sender_words(config: Config, store: Store) -> SenderWords | None:
     """Where what people say is remembered of senders; None where senders are not."""
     return SenderWords(store, frozenset(shipped_list("freemail"))) if config.senders.remember else None
@@ -130,6 +140,7 @@ async def work(config: Config, base: Model | None) -> None:
     store = Store.open(config.store, config.retention)
     try:
         with open_learner(config.state, store, base, config.learn, sender_words(config, store)) as learner:
+            _say_renewed(learner)
             path = path_of(config.state)
             (opened,) = open_sockets(Address(path=str(path)), {})
             os.chmod(path, 0o600)

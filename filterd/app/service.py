@@ -36,7 +36,7 @@ from filterd.app.state import Bypass, StateError, prepare
 from filterd.app.statistics import CountingLearner, Statistics
 from filterd.app.verdicts import Lessons
 from filterd.app.world import World
-from filterd.classifier import Live, Taught
+from filterd.classifier import Live, Taught, open_live
 from filterd.config.load import Loaded, from_document
 from filterd.engine.engine import Engine
 from filterd.engine.pool import PoolError
@@ -293,6 +293,7 @@ class Service:
         generation = self.engine.generation
         waiting = await asyncio.to_thread(self.store.suggestions.counts)
         verdicts = await asyncio.to_thread(self.store.labels.of_verdicts)
+        live = open_live(self.loaded.config.state)
         return report(
             await self.health(),
             version=__version__,
@@ -306,6 +307,7 @@ class Service:
             lists=self._world.status(),
             dns=self._world.name_servers,
             suggestions={"pending": waiting.pending, "doubtful": waiting.doubtful},
+            labels={"left_out": live.left_out if live is not None else 0},
             verdicts={"learnt": self.loaded.config.learn.from_verdicts, "ham": verdicts.ham, "spam": verdicts.spam},
         )
 

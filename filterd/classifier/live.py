@@ -31,6 +31,7 @@ _ARRAYS = {  # file: kind, shape
 }
 # places in `numbers`; from _REST on what the learner goes on from
 _VERSION, _HAM, _SPAM, _NEWEST, _TRUSTED, _BASE_WEIGHT, _BIASES, _REST = range(8)
+_LEFT_OUT = 31
 NO_SITE = "site-0"  # the name before the first version was trained
 
 
@@ -67,6 +68,11 @@ class Live:
     def newest(self) -> int:
         """The key of the newest label in it."""
         return self._count(_NEWEST)
+
+    @property
+    def left_out(self) -> int:
+        """Labels that are stored and not in it: made by another extraction, and their messages are gone."""
+        return self._count(_LEFT_OUT)
 
     @property
     def taught(self) -> bool:
@@ -112,7 +118,7 @@ class Live:
         """As far as its labels let it be sure."""
         return min(max(score, -self.surest), self.surest)
 
-    def publish(self, model: SiteModel, newest: int, name: str | None = None) -> None:
+    def publish(self, model: SiteModel, newest: int, name: str | None = None, left_out: int = 0) -> None:
         """Let everybody see `model`; `newest` is the key of the newest label in it.
 
         What it learns afterwards one by one is seen even before the next call.
@@ -126,13 +132,14 @@ class Live:
         self._numbers[_BIASES] = learnt.bias
         self._numbers[_BASE_WEIGHT] = model.base_weight
         self._numbers[_TRUSTED] = float(model.trusted)
-        self._numbers[[_HAM, _SPAM, _NEWEST, _VERSION]] = model.ham, model.spam, newest, VERSION
+        self._numbers[[_HAM, _SPAM, _NEWEST, _LEFT_OUT, _VERSION]] = model.ham, model.spam, newest, left_out, VERSION
         if name is not None:
             self._name[:] = np.frombuffer(name.encode("ascii")[:64].ljust(64, b"\0"), dtype=np.uint8)
 
     def resume(self, model: SiteModel) -> None:
-        """Give `model`, which holds the same labels, what it had learnt."""
-        model.resume(self._weights, self._squares, self._numbers[_REST:])
+        """Give `model`, which holds the same labels or the newest of them, what it had learnt."""
+        ham, spam = (max(had - has, 0) for had, has in ((self.ham, model.ham), (self.spam, model.spam)))
+        model.resume(self._weights, self._squares, self._numbers[_REST:], ham, spam)
 
     def _sum(self, views: Sequence[Hashes]) -> float:
         return self.bias + sum(float(self.shares(place, view).sum()) for place, view in enumerate(views))

@@ -34,7 +34,7 @@ def command(
         str | None, typer.Option("--peer", metavar="A", help="With --message: the host that handed it to filterd.")
     ] = None,
 ) -> int:
-    """Looks at resolvers, lists, clocks, client addresses and permissions. Exit code 0: all is well, 1: it is not."""
+    """Looks at resolvers, lists, clocks, client addresses, learning and permissions. Exit code 0: well, 1: not."""
     loaded = load(find_config(config))
     if message is not None:
         return _show_hops(loaded, message, peer, as_list)

@@ -17,6 +17,7 @@ from filterd.cli.storing import opened, who
 from filterd.config import Config
 from filterd.learning import Klass, LearningError, Request, Result
 from filterd.learning.link import answers, ask
+from filterd.learning.words import LEFT_OUT, SAY_AGAIN
 from filterd.printable import printable
 from filterd.sources import Unreadable
 
@@ -110,6 +111,8 @@ def _own(config: Config) -> Iterator[Handle]:
                 config.state, store, load_shipped_or(config.model), config.learn, sender_words(config, store)
             ) as learner,
         ):
+            if learner.left_out:
+                sys.stderr.write(f"{LEFT_OUT.format(len(learner.left_out))}. {SAY_AGAIN}\n")
             yield learner.handle
     except (LearningError, ModelError) as error:
         raise Fail(str(error)) from error

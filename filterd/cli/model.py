@@ -120,6 +120,7 @@ def _now(settings: Config) -> dict[str, object]:
         "spam": live.spam,
         "base_weight": round(live.base_weight, 4),
         "may quarantine by itself": live.trusted,
+        **({"stored, not in it": live.left_out} if live.left_out else {}),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from filterd.app.control import ask
 from filterd.app.state import Bypass
 from filterd.cli.common import ConfigOption, JsonOption, print_json, state_folder
+from filterd.learning.words import LEFT_OUT, SAY_AGAIN
 from filterd.printable import printable
 
 LEVELS = {"ok": 0, "degraded": 1, "down": 2}
@@ -57,6 +58,11 @@ def _verdicts(learnt: bool, ham: int, spam: int) -> list[str]:
     return lines
 
 
+def _left_out(left_out: int) -> list[str]:
+    """What was taught and an upgrade lost: never silently."""
+    return [f"  {LEFT_OUT.format(left_out)}. {SAY_AGAIN}"] if left_out else []
+
+
 def _lines(report: dict[str, Any]) -> list[str]:
     lines = [str(report["status"])]
     lines += [f"  {sentence}" for sentence in (*report["down"], *report["degraded"])]
@@ -75,4 +81,5 @@ def _lines(report: dict[str, Any]) -> list[str]:
             ),
         ]
         lines += _verdicts(**report["verdicts"])
+        lines += _left_out(**report["labels"])
     return lines

@@ -40,6 +40,7 @@ from filterd.config import Config
 from filterd.learning import LearningError, Request
 from filterd.learning.labelled import Newest, Sources, take
 from filterd.learning.shelf import Shelf
+from filterd.learning.words import LEFT_OUT
 from filterd.printable import printable
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def command(
     """Without sources: from the labels that are stored. The version is used at once unless it is worse on held out
     labels than the one in use; then the exit code is 1 and nothing changes."""
     from filterd.classifier import ModelError, load_shipped_or, open_live
-    from filterd.learning.learner import examples
+    from filterd.learning.stored import stored_labels
     from filterd.learning.train import keep, put, train
     from filterd.learning.versions import Versions
 
@@ -83,11 +84,13 @@ def command(
         with at_work(jobs, dask) as processes:
             newest = _read(sources, base, processes, settings)
         with opened(settings) as store:
-            stored = examples(store, settings.learn.labels, base, Shelf(_disk(settings)))
-        if not stored and not newest.labels:
+            stored = stored_labels(store, settings.learn.labels, base, Shelf(_disk(settings)))
+        if stored.left_out:
+            sys.stderr.write(f"{LEFT_OUT.format(len(stored.left_out))}\n")
+        if not stored.examples and not newest.labels:
             raise Fail("there are no labels: give --spam, --ham or --index, or teach with filterd learn")
         live = open_live(settings.state)
-        trained = train(stored, newest.labels, live, settings.learn.fixed_base, _step)
+        trained = train(stored.examples, newest.labels, live, settings.learn.fixed_base, _step)
         used = not dry_run and output is None and (force or not trained.objection)
         version = keep(
             Versions(settings.state), trained, base, live.id if live is not None and live.taught else "", output

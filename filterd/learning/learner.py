@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -27,13 +27,14 @@ from filterd.learning.review import EMPTY, Reviewing
 from filterd.learning.senders import SenderWords
 from filterd.learning.settings import LearningLimits
 from filterd.learning.shelf import Shelf
+from filterd.learning.stored import stored_labels
 from filterd.learning.verdicts import too_many
 from filterd.learning.versions import Versions
 from filterd.learning.words import Klass, LearningError, Request, Result
 from filterd.mail import Message
 from filterd.store import Way
 from filterd.store.labels import VERDICT, Label, LabelCounts, VerdictCounts
-from filterd.value import CodecError, pack, replace, unpack
+from filterd.value import pack, replace
 
 if TYPE_CHECKING:
     from filterd.store import Store
@@ -88,6 +89,8 @@ class SiteLearner:
         self._versions = versions
         self._senders = senders
         self.model = SiteModel(base_weight=limits.fixed_base)
+        self.left_out: frozenset[str] = frozenset()  # labels that are stored and in no model
+        self.renewed = 0  # labels that were extracted anew
         self._alike: Counter[int] = Counter()
         self._verdicts = store.labels.of_verdicts() != VerdictCounts()  # may some labels be from verdicts of our own?
         self._load()
@@ -149,7 +152,7 @@ class SiteLearner:
 
     def forget(self, digest: str, by: str = "") -> Result:
         """Take a label out, and every suggestion of it."""
-        if self.model.label(digest) is None:
+        if self.model.label(digest) is None and not self.store.labels.holds(digest):
             return Result()
         with self.store.suggestions.change() as change:
             change.overrule(digest, None, by)
@@ -163,7 +166,7 @@ class SiteLearner:
         self.model = SiteModel(base_weight=self.limits.fixed_base)
         self._fill(learn=False)
         self.model.resume(arrays["weights"], arrays["squares"], arrays["rest"])
-        self._live.publish(self.model, self.store.labels.counts().newest, version)
+        self._publish(self.store.labels.counts().newest, version)
         self._versions.note(version)
         return Result(counted=True)
 
@@ -198,7 +201,8 @@ class SiteLearner:
         if self.model.label(example.digest) is None:
             self._alike.update(likeness(example.text))
         learnt = self.model.learn(example, spam)
-        self._live.publish(self.model, newest)
+        self.left_out -= {example.digest}
+        self._publish(newest)
         return Result(counted=True, moved=learnt.moved, doubtful=learnt.doubtful)
 
     def bring(self, newest: int, learnt: Sequence[tuple[Example, bool]] = (), gone: Sequence[str] = ()) -> None:
@@ -216,7 +220,8 @@ class SiteLearner:
                 if example.digest not in self.model:
                     self._alike.update(likeness(example.text))
                 self.model.learn(example, spam)
-        self._live.publish(self.model, newest)
+            self.left_out -= {*gone, *(example.digest for example, _ in learnt)}
+        self._publish(newest)
 
     def _confirm(self, digest: str, spam: bool, by: str, reporter: str) -> None:
         """The label is no longer a suggestion's, or a verdict's: undoing these leaves it alone."""
@@ -250,7 +255,7 @@ class SiteLearner:
         if count:
             self.model = SiteModel(base_weight=self.limits.fixed_base)
             self._fill(learn=True)
-            self._live.publish(self.model, self.store.labels.counts().newest)
+            self._publish(self.store.labels.counts().newest)
             self.store.audit.write(by, "verdicts-forgotten", detail=f"{count} labels")
         self._verdicts = False
         return Result(counted=bool(count), told=f"{count} labels from verdicts forgotten")
@@ -262,39 +267,28 @@ class SiteLearner:
         return ""
 
     def _load(self) -> None:
-        """Go on from the published arrays, if they hold just the stored labels; else make them again."""
+        """Go on from the published arrays, if they hold the stored labels; else make them again."""
         counts = self.store.labels.counts()
-        current = self._live.taught and _same(counts, self._live)
-        self._fill(learn=not current and bool(counts.newest))
-        if current and self.model.ham + self.model.spam == counts.ham + counts.spam:
+        self._fill(learn=False)
+        if self._current(counts):
             self._live.resume(self.model)
         elif counts.newest or self._live.taught:
-            self._live.publish(self.model, counts.newest)
+            self.model.relearn()
+            self._publish(counts.newest)
+
+    def _current(self, counts: LabelCounts) -> bool:
+        """Do the published arrays hold the stored labels, or those of them that are kept in memory?"""
+        live, known = self._live, counts.ham + counts.spam - len(self.left_out)
+        same = live.taught and (live.newest, live.left_out) == (counts.newest, len(self.left_out))
+        return same and live.ham + live.spam in (known, self.model.ham + self.model.spam)
 
     def _fill(self, *, learn: bool) -> None:
-        kept = examples(self.store, self.limits.labels, self._base, Shelf(self._live.folder))
-        (self.model.restore if learn else self.model.remember)(kept)
+        stored = stored_labels(self.store, self.limits.labels, self._base, Shelf(self._live.folder))
+        self.left_out, self.renewed = stored.left_out, stored.renewed
+        (self.model.restore if learn else self.model.remember)(stored.examples)
         self._alike.clear()
-        for example, _, _ in kept:
+        for example, _, _ in stored.examples:
             self._alike.update(likeness(example.text))
 
-
-def examples(store: Store, newest: int, base: Model | None, shelf: Shelf) -> list[tuple[Example, bool, float]]:
-    """What is stored, in the order it came: at most so many; older feature versions are extracted anew."""
-    found: deque[tuple[Example, bool, float]] = deque(maxlen=newest)
-    for _, label in store.labels.read():
-        try:
-            example = unpack(label.example, Example)
-        except CodecError:
-            continue
-        if example.version != Example("", ()).version:
-            again = [Message(raw) for _, raw in store.labels.bodies([label.digest])]
-            if not again:
-                continue
-            example = replace(Example.of(again[0], base), digest=label.digest)
-        found.append((shelf.put(example), label.spam, label.said))
-    return list(found)
-
-
-def _same(counts: LabelCounts, live: Live) -> bool:
-    return (counts.ham, counts.spam, counts.newest) == (live.ham, live.spam, live.newest)
+    def _publish(self, newest: int, version: str | None = None) -> None:
+        self._live.publish(self.model, newest, version, len(self.left_out))

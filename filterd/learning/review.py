@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from filterd.classifier.site import REVIEW_MARGIN, Example
 from filterd.learning.digest import digest_of, likeness, message_of
 from filterd.learning.settings import Mode
+from filterd.learning.stored import readable
 from filterd.learning.words import Klass, LearningError, Request, Result, Review
 from filterd.mail import Message
 from filterd.store import Suggestion, SuggestionState, Way
-from filterd.value import CodecError, pack, replace, unpack
+from filterd.value import pack, replace
 
 if TYPE_CHECKING:
     from filterd.learning.learner import SiteLearner
@@ -57,7 +58,10 @@ class Reviewing:
         mode = self._mode(request, one)
         own = self._store.standing(one.digest, one.reporter)
         same = next((old for old in reversed(own) if old.spam is one.spam), None)
-        if same is not None and (mode is not Mode.AT_ONCE or same.state is SuggestionState.ACCEPTED):
+        learnt = (
+            same is not None and same.state is SuggestionState.ACCEPTED and one.digest not in self._learner.left_out
+        )
+        if same is not None and (mode is not Mode.AT_ONCE or learnt):
             return Result(suggestion=same.id, queued=same.state is SuggestionState.PENDING)
         if why := self._refused(request, one, mode):
             return Result(refused=True, why=why)
@@ -119,7 +123,8 @@ class Reviewing:
         def accept(change: Change, one: Kept) -> str:
             nonlocal newest
             label = change.label(one.digest)
-            if one.state is SuggestionState.ACCEPTED or (label is not None and label.spam is one.spam):
+            known = label is not None and label.spam is one.spam and one.digest not in self._learner.left_out
+            if one.state is SuggestionState.ACCEPTED or known:
                 change.accept(one, request.by)
                 change.adopt(one.digest, request.by, one.reporter, one.id)
                 return ""
@@ -225,12 +230,8 @@ class Reviewing:
 
     def _example(self, one: Kept) -> Example | None:
         """What is learnt of it; extracted anew where the features have another version since. None: it is gone."""
-        try:
-            example = unpack(one.example, Example)
-            if example.version == Example("", ()).version:
-                return example
-        except CodecError:
-            pass
+        if (example := readable(one.example)) is not None:
+            return example
         return None if one.body is None else self._learner.example(Message(one.body))
 
 
@@ -262,12 +263,13 @@ class _Undoing:
         else:
             back = replace(label, spam=spam, suggestion=source, by=self._by, reporter="", time=0)
             self._newest = change.teach(back, self._learner.limits.messages)
-            self._moved[one.digest] = (unpack(label.example, Example), spam)
+            if (example := readable(label.example)) is not None:
+                self._moved[one.digest] = (example, spam)
 
     def finish(self) -> bool:
         """Bring the model there; was there anything?"""
         moved = [kept for digest, kept in self._moved.items() if digest not in self._gone]
-        if not (moved or self._gone):
+        if not (self._newest or self._gone):
             return False
         self._learner.bring(self._newest, learnt=moved, gone=self._gone)
         return True

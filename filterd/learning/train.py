@@ -22,6 +22,7 @@ from filterd.classifier.metrics import one_minus_roca
 from filterd.classifier.points import SLOPE, TAG_POINTS
 from filterd.classifier.shards import cut
 from filterd.classifier.site import EPOCHS, REPLAY, Example, SiteModel
+from filterd.learning.stored import Kept
 from filterd.learning.versions import Versions, write_version
 from filterd.store.labels import Label
 from filterd.value import Value, pack
@@ -35,8 +36,6 @@ FEWEST = 20  # held out labels of each class, under which the gate has nothing t
 SLACK = 0.005  # of the spam that may be missed more: less than that is chance
 _AT_ONCE = 500  # labels in one transaction
 TAG_AT = TAG_POINTS / SLOPE  # log-odds
-
-Kept = tuple[Example, bool, float]
 
 
 class Measured(Value):

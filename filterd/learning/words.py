@@ -13,6 +13,10 @@ class LearningError(Told):
     """It was not done; the text says why, in a sentence."""
 
 
+LEFT_OUT = "{} labels of an earlier release are not in the model, for their messages are not kept any more"
+SAY_AGAIN = "Teach what you still have of them again: filterd learn, or filterd train."
+
+
 class Klass(enum.StrEnum):
     """What a message is said to be."""
 

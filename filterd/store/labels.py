@@ -6,10 +6,22 @@ bytes, which only the classifier reads. Bodies are kept while they fit into the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from filterd.store import rows
 from filterd.store.database import Database
@@ -68,6 +80,20 @@ class Labels:
         """Drop the label of this message; the newest key that is left."""
         with self._database.write() as connection:
             return remove(connection, digest)
+
+    def renew(self, examples: Mapping[str, bytes]) -> None:
+        """Other bytes for the examples of these messages, by digest; all else of their labels stays as it was."""
+        if examples:
+            renewed = [{"of": digest, "fresh": rows.squeeze(example)} for digest, example in examples.items()]
+            with self._database.write() as connection:
+                connection.execute(
+                    update(labels).where(labels.c.digest == bindparam("of")).values(example=bindparam("fresh")), renewed
+                )
+
+    def holds(self, digest: str) -> bool:
+        """Has this message a label?"""
+        with self._database.read() as connection:
+            return connection.execute(select(labels.c.key).where(labels.c.digest == digest)).first() is not None
 
     def counts(self) -> LabelCounts:
         with self._database.read() as connection:

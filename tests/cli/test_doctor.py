@@ -59,7 +59,7 @@ def test_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
             main(["doctor", "-c", str(path), "--json"])
     found = json.loads(capsys.readouterr().out)
     assert exit_.value.code == 0, found
-    assert {one["area"] for one in found} == {"dns", "lists", "clock", "clients", "permissions"}
+    assert {one["area"] for one in found} == {"dns", "lists", "clock", "clients", "learning", "permissions"}
 
 
 class Lying(dict[str, Any]):

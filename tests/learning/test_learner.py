@@ -149,13 +149,16 @@ def test_one_process_learns(learner: SiteLearner, tmp_path: Path, store: Store) 
         pass
 
 
-def test_one_reporter_and_one_campaign_have_a_bound(tmp_path: Path, store: Store) -> None:
-    limits = LearningLimits(per_reporter=3, per_campaign=4)
-    with open_learner(tmp_path, store, BASE, limits) as learner:
+def test_one_reporter_has_a_bound(tmp_path: Path, store: Store) -> None:
+    with open_learner(tmp_path, store, BASE, LearningLimits(per_reporter=3)) as learner:
         given = [learner.learn(letter(number, spam=True), Klass.SPAM, "Eve@example.org") for number in range(5)]
         assert [one.refused for one in given] == [False, False, False, True, True]
         assert "eve@example.org has given 3 labels" in given[-1].why.lower()
         assert learner.learn(letter(4, spam=True), Klass.SPAM, "bob@example.org").counted
+
+
+def test_one_campaign_has_a_bound(tmp_path: Path, store: Store) -> None:
+    with open_learner(tmp_path, store, BASE, LearningLimits(per_campaign=4)) as learner:
         wave = [letter(70, spam=True).replace(b"<70.", b"<70-%d." % copy) for copy in range(6)]
         taken = [learner.learn(raw, Klass.SPAM).counted for raw in wave]
         assert taken == [True] * 4 + [False] * 2

@@ -155,7 +155,7 @@ def test_a_managers_word_needs_no_review_and_never_means_never(store: Store, tmp
 def test_what_contradicts_a_confident_model_is_marked_and_can_wait(
     store: Store, tmp_path: Path, doubtful: str, state: str
 ) -> None:
-    with learning(store, tmp_path, review={"doubtful": doubtful}) as learner:
+    with learning(store, tmp_path, review={"doubtful": doubtful}, per_campaign=1_000) as learner:
         for number in range(120):
             learner.learn(letter(number, spam=True), Klass.SPAM)
             learner.learn(letter(number, spam=False), Klass.HAM)
