@@ -129,7 +129,7 @@ class Ruleset:
     def _look(self, view: View) -> list[Finding]:
         findings: list[Finding] = []
         view.seen.update(self.loaded.patterns.hits(view))
-        view.seen.update(name for name, sees in self._signs if _is_seen(sees, view))
+        view.seen.update(_seen(self._signs, view))
         for index in self._candidates(view.seen):
             rule = self.rules[index]
             if view.lets(rule.guards):
@@ -208,6 +208,14 @@ class Ruleset:
                     word = "does not hit, but should" if case.hits else "hits, but should not"
                     broken.append(Problem(case.place.file, case.place.line, f"{rule.name} {word}"))
         return count, broken
+
+
+def _seen(signs: Iterable[tuple[str, Callable[[View], bool]]], view: View) -> list[str]:
+    """The signs that are seen."""
+    try:
+        return [name for name, sees in signs if sees(view)]
+    except Exception:  # noqa: BLE001  then each by itself
+        return [name for name, sees in signs if _is_seen(sees, view)]
 
 
 def _is_seen(sees: Callable[[View], bool], view: View) -> bool:

@@ -55,7 +55,10 @@ class View:
     def lets(self, guards: Sequence[frozenset[Any]]) -> bool:
         """Whether of each guard some clue was seen."""
         seen = self.seen
-        return not any(guard.isdisjoint(seen) for guard in guards)
+        for guard in guards:  # noqa: SIM110  asked a hundred times a mail: a generator would take half as long again
+            if guard.isdisjoint(seen):
+                return False
+        return True
 
     def elements(self, element: Element) -> Sequence[Any]:
         """The links, the attachments, ... each looked up once."""
@@ -107,6 +110,8 @@ class View:
         if field.there is not None and not field.there(self):
             return None
         values = self.values(field)
+        if len(values) == 1 and isinstance(values[0], str):
+            return values[0]
         return "\n".join(map(str, values)) if values else None
 
     @property

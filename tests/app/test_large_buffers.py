@@ -23,13 +23,14 @@ if sys.argv[1] == "given back":
     give_large_buffers_back()
 libc.free(libc.malloc(1 << 20))
 before = libc.mallinfo2().hblks
-libc.malloc(256 << 10)
-print(libc.mallinfo2().hblks - before)
+for _ in range(64):  # more than free room in the heap may have been found for
+    libc.malloc(256 << 10)
+print(libc.mallinfo2().hblks - before > 32)
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt and mallinfo2 are glibc's")
-@pytest.mark.parametrize(("how", "mapped"), [("left alone", "0"), ("given back", "1")])
-def test_a_buffer_after_a_larger_one(how: str, mapped: str) -> None:
+@pytest.mark.parametrize(("how", "mapped"), [("left alone", "False"), ("given back", "True")])
+def test_buffers_after_a_larger_one(how: str, mapped: str) -> None:
     done = subprocess.run([sys.executable, "-c", _PROGRAM, how], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == mapped
