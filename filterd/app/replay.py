@@ -182,7 +182,7 @@ def stored(store: Store, court: Court, since: datetime | None, until: datetime |
             if (record := records.get(id_)) is None:
                 yield Case(name=id_, trouble="unreadable")
                 continue
-            label = said.get(record.outline.digest, HAM if id_ in released else "")
+            label = said.get(record.outline.identity, HAM if id_ in released else "")
             raw = headers = None
             if court.needs(record) is not Reach.RECORD:
                 raw = store.history.raw(id_)

@@ -18,7 +18,6 @@ from filterd.decision import Action
 from filterd.record import Record
 from filterd.sources import Found
 from filterd.store import QuarantineClass, RetentionSettings, Store
-from filterd.store.labels import Label
 from filterd.store.settings import Keep
 from tests.store.stored import held
 
@@ -132,11 +131,11 @@ def test_the_page_shows_what_strangers_wrote_as_text(filterd: Run, records: list
 
 
 def test_what_people_said_is_the_truth(filterd: Run, records: list[Record], tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "state", RetentionSettings(min_free=0))
-    store.labels.put(
-        [Label(digest=records[5].outline.digest, spam=True), Label(digest=records[6].outline.digest, spam=False)]
-    )
-    store.close()
+    trace = b"Return-Path: <ann@example.net>\r\nReceived: from mx.example.org by imap.example.org; x\r\n"
+    for label, number in (("spam", 5), ("ham", 6)):
+        copy = tmp_path / f"{label}.eml"
+        copy.write_bytes((trace + MAILS[number]).replace(b"\r\n", b"\n"))
+        assert filterd("learn", label, str(copy))[0] == 0
     labelled = replayed(filterd, "--thresholds", "tag=-10")["labelled"]
     assert labelled["spam"] == {
         "messages": 1, "before": {"marked": 0, "kept_back": 0}, "after": {"marked": 1, "kept_back": 0}
