@@ -230,3 +230,27 @@ def test_what_people_said_of_senders_on_the_pages_counts(filterd: Run, records: 
     assert report["flips"] == 9
     assert {one["because"] for one in report["messages"]} == {"The access list says `deny ann@example.net`."}
     assert replayed(filterd, "--disable", "DATE_MISSING")["flips"] == 0  # it is said on both sides
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("DATE_MISSING: 1\nDATE_MISING: 2\n", "2: unknown rule or check DATE_MISING; did you mean DATE_MISSING?"),
+        ("rules:\n  scores:\n    DATE_MISSING: 1.234\n", "3: DATE_MISSING: a score has at most two decimals"),
+    ],
+)
+def test_scores_that_are_wrong_are_named_with_their_line(filterd: Run, tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "scores.yaml"
+    file.write_text(text)
+    assert filterd("rules", "replay", "--scores", str(file)) == (2, "", f"{file}:{said}\n")
+
+
+def test_an_index_that_is_no_text_is_named(filterd: Run, tmp_path: Path) -> None:
+    (tmp_path / "index").write_bytes(b"\x7fELF\xd0\xff")
+    code, _, err = filterd("rules", "replay", "--index", str(tmp_path / "index"))
+    assert (code, err) == (2, f"{tmp_path}/index: this is no text; a line is `spam PATH` or `ham PATH`\n")
+
+
+def test_an_end_before_the_beginning(filterd: Run) -> None:
+    code, _, err = filterd("rules", "replay", "--since", "1d", "--until", "2d")
+    assert (code, err) == (2, "--until 2d is not after --since 1d: no mail is between the two\n")
