@@ -30,6 +30,7 @@ def outline(message: Message, *, languages: bool = False) -> Outline:
         defects=tuple(message.defects[:DEFECTS]),
         ambiguous=message.ambiguous,
         languages=message.languages if languages else None,
+        identity=message.identity,
     )
 
 

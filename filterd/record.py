@@ -41,6 +41,7 @@ class Outline(Value, kw_only=True):
     defects: tuple[str, ...] = ()
     ambiguous: bool = False
     languages: tuple[str, ...] | None = None  # that the text is clearly in; None: nobody asked
+    identity: str = ""  # equal for copies of the same message: how labels know it
 
 
 class Evidence(Value):

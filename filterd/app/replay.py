@@ -182,7 +182,7 @@ def stored(store: Store, court: Court, since: datetime | None, until: datetime |
             if (record := records.get(id_)) is None:
                 yield Case(name=id_, trouble="unreadable")
                 continue
-            label = said.get(record.outline.digest, HAM if id_ in released else "")
+            label = said.get(record.outline.identity, HAM if id_ in released else "")
             raw = headers = None
             if court.needs(record) is not Reach.RECORD:
                 raw = store.history.raw(id_)
@@ -197,7 +197,7 @@ def labelled(index: Path, config: Config) -> Iterator[Case]:
 
     Raises ValueError for a line that is something else, OSError when the index itself cannot be read.
     """
-    for number, line in enumerate(index.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(index_lines(index), 1):
         if not line.strip():
             continue
         label, _, name = line.strip().partition(" ")
@@ -213,6 +213,14 @@ def labelled(index: Path, config: Config) -> Iterator[Case]:
         envelope = envelope_of(Found(name, raw), Said(received_at=arrived or message.date), config.domains)
         record = Record(id=envelope.id, envelope=envelope, origin=envelope.client)
         yield Case(name=name, record=record, label=label.lower(), raw=raw, fresh=True)
+
+
+def index_lines(index: Path) -> list[str]:
+    """Raises ValueError when it is no text, OSError when it cannot be read."""
+    try:
+        return index.read_text("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{index}: this is no text; a line is `spam PATH` or `ham PATH`") from None
 
 
 def judged(court: Court, cases: Iterable[Case]) -> Iterator[Seen]:

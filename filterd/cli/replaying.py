@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,8 @@ from filterd.cli.common import ConfigOption, Fail, JsonOption, print_json, read_
 from filterd.cli.storing import moment, opened
 from filterd.policies import ThresholdSettings
 from filterd.printable import printable
-from filterd.yamlfile import DocumentError, read_document
+from filterd.ruleset import RuleErrors
+from filterd.yamlfile import Document, DocumentError, Key, Problem, read_document
 
 if TYPE_CHECKING:
     from filterd.app.replay import Brief, Case, Court, Seen
@@ -73,37 +75,42 @@ def replay(
     With another configuration, rule set, scores, thresholds or model, those are compared with the configuration in
     force; without any, that is compared with what was recorded. Nothing is changed.
     """
-    from filterd.app.replay import Brief, labelled, stored
+    from filterd.app.replay import Brief, index_lines, labelled, stored
     from filterd.app.replay_report import Report
 
     if index is not None and (since or until):
         raise Fail("--index is a corpus of its own; --since and --until choose from the store")
+    begin, end = moment(since or MONTH, "--since"), moment(until, "--until")
+    if begin and end and end <= begin:
+        raise Fail(f"--until {until} is not after --since {since or MONTH}: no mail is between the two")
     now = read_config(config)
-    then = _changed(now if other is None else read_config(other), rules, scores, disable, thresholds, model)
+    others = None if scores is None else _Scores.read(scores)
+    then = _changed(now if other is None else read_config(other), rules, others, disable, thresholds, model)
     same = then == now
     brief = Brief(None if same and index is None else now, then, model is not None or then.model != now.model, whole)
     report = Report()
     started = time.perf_counter()
     if index is not None:
         try:
-            total = sum(1 for line in index.read_text("utf-8").splitlines() if line.strip())
-            _collect(report, _court(brief), brief, labelled(index, now), jobs, total)
+            total = sum(1 for line in index_lines(index) if line.strip())
+            _collect(report, _court(brief, others), brief, labelled(index, now), jobs, total)
         except ValueError as error:
             raise Fail(str(error)) from error
     else:
-        begin, end = moment(since or MONTH, "--since"), moment(until, "--until")
         with opened(now) as store:
             brief = replace(brief, listed=tuple(store.access.lines()))
-            court = _court(brief)
+            court = _court(brief, others)
             total = sum(tally.count for tally in store.stats(begin)[1])
             _collect(report, court, brief, stored(store, court, begin, end), jobs, total)
     report.seconds = time.perf_counter() - started
     _print(report, limit, html, as_json)
 
 
-def _court(brief: Brief) -> Court:
+def _court(brief: Brief, scores: _Scores | None) -> Court:
     try:
         return brief.court()
+    except RuleErrors as error:
+        raise RuleErrors([scores.placed(one) if scores else one for one in error.problems]) from error
     except ModelError as error:
         raise Fail(str(error)) from error
 
@@ -141,7 +148,7 @@ def _print(report: Report, limit: int, html: Path | None, as_json: bool) -> None
 def _changed(
     config: Config,
     rules: list[Path] | None,
-    scores: Path | None,
+    scores: _Scores | None,
     disable: list[str] | None,
     thresholds: str,
     model: Path | None,
@@ -153,14 +160,15 @@ def _changed(
     if rules:
         changes["paths"] = tuple(rules)
     if scores is not None:
-        changes["scores"] = {**config.rules.scores, **_scores(scores)}
+        changes["scores"] = {**config.rules.scores, **scores.given}
     if disable:
         changes["disable"] = (*config.rules.disable, *disable)
     try:
         set_ = type(config.rules).model_validate(config.rules.model_dump() | changes)
     except ValidationError as error:
         wrong = error.errors()[0]
-        raise Fail(f"{scores}: {wrong['loc'][-1]}: {wrong['msg']}") from error
+        name, text = str(wrong["loc"][-1]), wrong["msg"].removeprefix("Value error, ")
+        raise Fail(str(scores.at(name, f"{name}: {text}")) if scores else f"{name}: {text}") from error
     changed = config.model_copy(update={"rules": set_})
     if model is not None:
         changed = changed.model_copy(update={"model": config.model.model_copy(update={"path": str(model)})})
@@ -169,18 +177,36 @@ def _changed(
     return changed
 
 
-def _scores(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Scores:
     """`NAME: score` lines, perhaps under `scores:` or `rules: {scores:`, as the configuration has them."""
-    try:
-        data = read_document(path).data
-    except DocumentError as error:
-        raise Fail(str(error)) from error
-    for key in ("rules", "scores"):
-        if isinstance(data, dict) and isinstance(data.get(key), dict):
-            data = data[key]
-    if not isinstance(data, dict):
-        raise Fail(f"{path}: scores are `NAME: number` lines")
-    return data
+
+    document: Document
+    key: Key  # where the lines stand
+    given: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> _Scores:
+        try:
+            document = read_document(path)
+        except DocumentError as error:
+            raise Fail(str(error)) from error
+        data: Any = document.data
+        key: Key = ()
+        for step in ("rules", "scores"):
+            if isinstance(data, dict) and isinstance(data.get(step), dict):
+                data, key = data[step], (*key, step)
+        if not isinstance(data, dict):
+            raise Fail(f"{path}: scores are `NAME: number` lines")
+        return cls(document, key, data)
+
+    def at(self, name: str, text: str) -> Problem:
+        return Problem(self.document.file, self.document.line((*self.key, name)), text)
+
+    def placed(self, problem: Problem) -> Problem:
+        """A problem of `rules.scores`, at the line of the name that it is about when that is one of these."""
+        about = [name for name in re.findall(r"\w+", problem.text) if name in self.given]
+        return self.at(about[0], problem.text) if problem.file == "rules.scores" and about else problem
 
 
 def _thresholds(text: str, old: ThresholdSettings) -> ThresholdSettings:

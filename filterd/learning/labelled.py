@@ -19,7 +19,6 @@ from pathlib import Path
 from filterd.classifier import Model
 from filterd.classifier.shards import in_shards
 from filterd.classifier.site import Example
-from filterd.learning.digest import digest_of
 from filterd.learning.shelf import Shelf
 from filterd.learning.words import LearningError
 from filterd.mail import Message
@@ -137,6 +136,6 @@ def _take(messages: list[Labelled], base: Model | None, keep_raw: bool) -> list[
 
 def _taken(labelled: Labelled, base: Model | None, keep_raw: bool) -> Taken:
     message = Message(labelled.raw)
-    example = replace(Example.of(message, base), digest=digest_of(message))
+    example = replace(Example.of(message, base), digest=message.identity)
     names = frozenset(header.name.lower() for header in message.headers)
     return Taken(example, labelled.spam, names, labelled.raw if keep_raw else b"")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from filterd.classifier import Live, Model, ModelError
 from filterd.classifier.site import Example, SiteModel
-from filterd.learning.digest import digest_of, likeness, message_of
+from filterd.learning.digest import likeness, message_of
 from filterd.learning.originals import Originals
 from filterd.learning.own_words import OwnWords
 from filterd.learning.report import take_report
@@ -137,7 +137,7 @@ class SiteLearner:
         if not raw.strip():
             return EMPTY
         if klass is Klass.FORGET:
-            return self.forget(digest_of(message), by)
+            return self.forget(message.identity, by)
         example, spam = self.example(message), klass is Klass.SPAM
         known = self.model.label(example.digest)
         if known is spam:
@@ -172,7 +172,7 @@ class SiteLearner:
 
     def example(self, message: Message) -> Example:
         """What is learnt of a message, under the digest that all its copies share."""
-        return replace(Example.of(message, self._base), digest=digest_of(message))
+        return replace(Example.of(message, self._base), digest=message.identity)
 
     def label(
         self, example: Example, spam: bool, raw: bytes | None, *, by: str, reporter: str, suggestion: str = ""

@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from filterd.learning.digest import digest_of
 from filterd.mail import Message
 from filterd.mail.part import MESSAGES, Part
 from filterd.sources import wire_form
@@ -51,10 +50,10 @@ class Originals:
         if not _PASSED.search(copy, 0, _HEAD):
             return Original(copy)
         message = Message(copy)
-        mine = digest_of(message)
+        mine = message.identity
         for id_ in _ids(message):
             raw = self._raw(id_)
-            if raw is not None and (digest_of(Message(raw)) == mine or self._was_sent_to(id_, readers)):
+            if raw is not None and (Message(raw).identity == mine or self._was_sent_to(id_, readers)):
                 return Original(raw, id_)
         return Original(as_received(message))
 
@@ -66,7 +65,7 @@ class Originals:
             found = list(self._forwarded(message, readers))
         seen: set[str] = set()
         for one in found:
-            digest = digest_of(Message(one.raw))
+            digest = Message(one.raw).identity
             if digest not in seen:
                 seen.add(digest)
                 yield one

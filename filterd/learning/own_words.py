@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filterd.classifier.taught import SKETCH_VERSION, WORDS, Taught, owner_of, sketch_of
-from filterd.learning.digest import digest_of, message_of
+from filterd.learning.digest import message_of
 from filterd.learning.words import Klass, Request, Result
 from filterd.store.taught import Owners, TaughtWord
 
@@ -36,7 +36,7 @@ class OwnWords:
         if result.refused:
             return
         message, owner = message_of(request.raw), owner_for(request)
-        digest = digest_of(message)
+        digest = message.identity
         if request.klass is Klass.FORGET:
             self._publish(self._store.remove(digest, owner) if owner or not request.reporter else frozenset())
         elif owner:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from filterd.classifier.site import REVIEW_MARGIN, Example
-from filterd.learning.digest import digest_of, likeness, message_of
+from filterd.learning.digest import likeness, message_of
 from filterd.learning.settings import Mode
 from filterd.learning.stored import readable
 from filterd.learning.words import Klass, LearningError, Request, Result, Review
@@ -49,7 +49,7 @@ class Reviewing:
     def _suggested(self, request: Request) -> Result:
         message = message_of(request.raw)
         if request.klass is Klass.FORGET:
-            digest = digest_of(message)
+            digest = message.identity
             if request.way is Way.DOOR:
                 return self._learner.forget(digest, request.by)
             return self._take_back(digest, request)

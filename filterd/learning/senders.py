@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 import structlog
 
 from filterd.checks.remembering import known_as, learnt
-from filterd.learning.digest import digest_of, message_of
+from filterd.learning.digest import message_of
 from filterd.learning.words import Request, Result
 from filterd.mail import Message
 from filterd.outline import outline
@@ -42,7 +42,7 @@ class SenderWords:
     def _messages(self, request: Request, ids: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
         if request.raw.strip() and not request.report:
             message = message_of(request.raw)
-            yield digest_of(message), self._record(request.record, message)
+            yield message.identity, self._record(request.record, message)
         for id_ in ids:
             one = self._store.suggestions.get(id_)
             if one is not None:

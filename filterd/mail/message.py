@@ -17,6 +17,7 @@ from filterd.mail import trace
 from filterd.mail.address import Mailbox, parse_addresses
 from filterd.mail.attachments import Attachment, read_attachments
 from filterd.mail.authors import author_domains
+from filterd.mail.copies import identity
 from filterd.mail.dates import parse_date
 from filterd.mail.defects import Defect
 from filterd.mail.headers import Header, Headers
@@ -60,6 +61,11 @@ class Message:
     def digest(self) -> str:
         """SHA-256 of the raw bytes, hex."""
         return hashlib.sha256(self.raw).hexdigest()
+
+    @cached_property
+    def identity(self) -> str:
+        """Equal for copies of the same message, whichever way they took; see `copies`."""
+        return identity(self.headers, self.body)
 
     # What the header block says.
 

@@ -18,7 +18,6 @@ from filterd.decision import Action
 from filterd.record import Record
 from filterd.sources import Found
 from filterd.store import QuarantineClass, RetentionSettings, Store
-from filterd.store.labels import Label
 from filterd.store.settings import Keep
 from tests.store.stored import held
 
@@ -132,11 +131,11 @@ def test_the_page_shows_what_strangers_wrote_as_text(filterd: Run, records: list
 
 
 def test_what_people_said_is_the_truth(filterd: Run, records: list[Record], tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "state", RetentionSettings(min_free=0))
-    store.labels.put(
-        [Label(digest=records[5].outline.digest, spam=True), Label(digest=records[6].outline.digest, spam=False)]
-    )
-    store.close()
+    trace = b"Return-Path: <ann@example.net>\r\nReceived: from mx.example.org by imap.example.org; x\r\n"
+    for label, number in (("spam", 5), ("ham", 6)):
+        copy = tmp_path / f"{label}.eml"
+        copy.write_bytes((trace + MAILS[number]).replace(b"\r\n", b"\n"))
+        assert filterd("learn", label, str(copy))[0] == 0
     labelled = replayed(filterd, "--thresholds", "tag=-10")["labelled"]
     assert labelled["spam"] == {
         "messages": 1, "before": {"marked": 0, "kept_back": 0}, "after": {"marked": 1, "kept_back": 0}
@@ -231,3 +230,27 @@ def test_what_people_said_of_senders_on_the_pages_counts(filterd: Run, records: 
     assert report["flips"] == 9
     assert {one["because"] for one in report["messages"]} == {"The access list says `deny ann@example.net`."}
     assert replayed(filterd, "--disable", "DATE_MISSING")["flips"] == 0  # it is said on both sides
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("DATE_MISSING: 1\nDATE_MISING: 2\n", "2: unknown rule or check DATE_MISING; did you mean DATE_MISSING?"),
+        ("rules:\n  scores:\n    DATE_MISSING: 1.234\n", "3: DATE_MISSING: a score has at most two decimals"),
+    ],
+)
+def test_scores_that_are_wrong_are_named_with_their_line(filterd: Run, tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "scores.yaml"
+    file.write_text(text)
+    assert filterd("rules", "replay", "--scores", str(file)) == (2, "", f"{file}:{said}\n")
+
+
+def test_an_index_that_is_no_text_is_named(filterd: Run, tmp_path: Path) -> None:
+    (tmp_path / "index").write_bytes(b"\x7fELF\xd0\xff")
+    code, _, err = filterd("rules", "replay", "--index", str(tmp_path / "index"))
+    assert (code, err) == (2, f"{tmp_path}/index: this is no text; a line is `spam PATH` or `ham PATH`\n")
+
+
+def test_an_end_before_the_beginning(filterd: Run) -> None:
+    code, _, err = filterd("rules", "replay", "--since", "1d", "--until", "2d")
+    assert (code, err) == (2, "--until 2d is not after --since 1d: no mail is between the two\n")

@@ -13,10 +13,8 @@ import pytest
 from filterd.app.scan import Said, Scanned, scan
 from filterd.cli import main
 from filterd.config import load
-from filterd.record import Record
 from filterd.sources import Found
 from filterd.store import RetentionSettings, Store
-from filterd.store.labels import Label
 from filterd.yamlfile import read_document
 
 Run = Callable[..., tuple[int, str, str]]
@@ -135,19 +133,25 @@ def test_folders_do_as_well_as_an_index(filterd: Run, index: Path) -> None:
 
 
 def test_what_people_said_of_the_history(filterd: Run, config: Path, tmp_path: Path) -> None:
-    async def fill() -> list[Record]:
-        items = [Found("x", mail("an offer" if n % 2 else "our lunch", "soon", n)) for n in range(40)]
+    mails = [mail("an offer" if n % 2 else "our lunch", "soon", n) for n in range(40)]
+
+    async def fill() -> None:
+        items = [Found("x", one) for one in mails]
         found = [one async for one in scan(items, load(config), Said(ip="192.0.2.1"), offline=True)]
         made = [one.record for one in found if isinstance(one, Scanned)]
         store = Store.open(tmp_path / "state", RetentionSettings(min_free=0))
         for record in made:
             store.write(record)
-        store.labels.put([Label(digest=one.outline.digest, spam=n % 2 == 1) for n, one in enumerate(made)])
         await store.flush()
         store.close()
-        return made
 
     asyncio.run(fill())
+    for n, one in enumerate(mails):
+        file = tmp_path / ("said-spam" if n % 2 else "said-ham") / f"{n}.eml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(one)
+    for label in ("spam", "ham"):
+        assert filterd("learn", label, str(tmp_path / f"said-{label}"))[0] == 0
     code, out, err = filterd("rules", "tune", "--history", "--since", "2026-01-01", "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)

@@ -14,7 +14,7 @@ import pytest
 from filterd.classifier import Live, ModelSettings, Opinion, load_shipped_or, open_live, think
 from filterd.classifier.features import SIZE, VIEWS
 from filterd.learning import Klass, LearningError, LearningLimits
-from filterd.learning.digest import digest_of, likeness
+from filterd.learning.digest import likeness
 from filterd.learning.learner import SiteLearner, open_learner
 from filterd.mail import Envelope, Mail, Message, Origin
 from filterd.store import Store
@@ -183,9 +183,9 @@ def test_odd_messages_are_learnt_or_refused_with_a_word(learner: SiteLearner, ra
 def test_the_digest_knows_copies_and_tells_messages_apart() -> None:
     one = letter(1, spam=True)
     copies = [one, one.replace(b"\r\n", b"\n"), letter(1, spam=True, trace=TRACE), one + b"\r\n"]
-    assert len({digest_of(Message(copy)) for copy in copies}) == 1
-    assert digest_of(Message(one)) != digest_of(Message(letter(2, spam=True)))
-    assert digest_of(Message(one)) != digest_of(Message(one.replace(b"Subject: ", b"Subject: not ")))
+    assert len({Message(copy).identity for copy in copies}) == 1
+    assert Message(one).identity != Message(letter(2, spam=True)).identity
+    assert Message(one).identity != Message(one.replace(b"Subject: ", b"Subject: not ")).identity
 
 
 def test_likeness_of_nothing() -> None:

@@ -9,7 +9,6 @@ from filterd.frontends.web.pages.around import campaign_of, others_of, remembere
 from filterd.frontends.web.pages.quarantine import theirs
 from filterd.frontends.web.view import case
 from filterd.frontends.web.visit import NotFound, Visit
-from filterd.learning.digest import digest_of
 from filterd.mail import Message
 from filterd.mail.envelope import domain_of
 from filterd.store import QuarantineItem
@@ -71,7 +70,7 @@ def _taught(visit: Visit, raw: bytes | None) -> bool:
     """Does something stand that this person said of this message?"""
     if raw is None or not visit.teaches:
         return False
-    return bool(visit.site.store.suggestions.standing(digest_of(Message(raw)), visit.person.name))
+    return bool(visit.site.store.suggestions.standing(Message(raw).identity, visit.person.name))
 
 
 def _whose(visit: Visit, item: QuarantineItem) -> list[tuple[str, str]]:
