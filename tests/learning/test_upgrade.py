@@ -15,7 +15,6 @@ from filterd.classifier.site import Example, SiteModel
 from filterd.cli import main
 from filterd.cli.status import _lines
 from filterd.learning import Klass, LearningLimits, Request, Review
-from filterd.learning.digest import digest_of
 from filterd.learning.learner import SiteLearner, open_learner
 from filterd.mail import Message
 from filterd.store import Store, Way
@@ -40,7 +39,7 @@ def old_label(number: int, *, spam: bool, kept: bool, suggestion: str = "") -> L
     raw = letter(number, spam=spam)
     message = Message(raw)
     example = Example.of(message, BASE)
-    old = replace(example, digest=digest_of(message), views=example.views[:2], version=VERSION - 1)
+    old = replace(example, digest=message.identity, views=example.views[:2], version=VERSION - 1)
     return Label(
         digest=old.digest, spam=spam, example=pack(old), body=raw if kept else None, by="test", suggestion=suggestion
     )
