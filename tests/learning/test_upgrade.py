@@ -203,3 +203,31 @@ def test_more_labels_than_are_kept_in_memory_outlive_a_restart(tmp_path: Path, s
         with opened(tmp_path, store, labels=1_000, per_campaign=5_000) as learner:
             assert sum(counts(learner)) == 1_002
         assert np.array_equal(before, np.load(tmp_path / "site" / "weights.npy"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "identity"),
+    [
+        (b"", "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b"),
+        (
+            b"A: b \r\nX-Spam-Flag: YES\r\n\r\n  x \r\r\n \t y  z\t\r\n\r\n \r\n",
+            "9ea8945f6b1e52ba961c7f245492b01451eb66fcd9ae2bb70b678b089f62028f",
+        ),
+        (
+            b"a: b\n\n\x00\x0b x\x0b \n\x0cy\r\rz\r \r\n",
+            "3a773b285f85a1c8a8924b8ec122287b6615f22e87740d3662a1980bf63098d4",
+        ),
+        (letter(1, spam=True), "a39bc056588ce723abc3ffa72564eaec39fbc41a702f7f73c6623e262c70778d"),
+        (
+            letter(1, spam=True).replace(b"\r\n", b"\n"),
+            "a39bc056588ce723abc3ffa72564eaec39fbc41a702f7f73c6623e262c70778d",
+        ),
+    ],
+)
+def test_a_message_is_known_by_the_digest_that_earlier_releases_stored(raw: bytes, identity: str) -> None:
+    assert Message(raw).identity == identity
+
+
+def test_the_digest_is_linear() -> None:
+    for piece in (b" ", b"\r", b" \t\r", b"\r\n", b" \n"):
+        assert Message(b"a: b\n\n" + piece * 300_000 + b"x").identity
