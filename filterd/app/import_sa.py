@@ -50,6 +50,9 @@ def sources(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _lines(path: Path, left: list[Left]) -> Iterator[Line]:
     raw = path.read_bytes()
+    if b"\0" in raw:
+        left.append(Left(str(path), 1, "the file", "this is no text"))
+        return
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

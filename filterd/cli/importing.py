@@ -26,7 +26,8 @@ def import_sa(
     """Translate SpamAssassin's rules into rules of filterd, to review and to put into rules.d.
 
     What cannot be translated is listed on stderr, each with file, line and reason. The files are read together, for
-    scores and descriptions may stand apart from their rules.
+    scores and descriptions may stand apart from their rules. Exit code 2, and no file is written, when no rule came
+    of it.
     """
     from filterd.app.import_sa import bring, sources
 
@@ -34,14 +35,16 @@ def import_sa(
     brought = bring(sources(paths), settings.rules, builtin_symbols(settings.site))
     if not brought.rules and not brought.left:
         raise Fail(f"{paths[0]}: there is nothing of SpamAssassin in it")
-    if output is not None:
+    if output is not None and brought.rules:
         output.write_text(brought.yaml, "utf-8")
     if as_json:
         left = [{"file": one.file, "line": one.line, "what": one.what, "why": one.why} for one in brought.left]
         print_json({"rules": list(brought.rules), "yaml": brought.yaml, "untranslated": left})
-        return
+        raise typer.Exit(0 if brought.rules else 2)
     if output is None:
         sys.stdout.write(brought.yaml)
     for one in brought.left:
         sys.stderr.write(f"{printable(str(one))}\n")
+    if not brought.rules:
+        raise Fail(f"{paths[0]}: no rule could be made of it")
     sys.stderr.write(f"{len(brought.rules)} rules translated, {len(brought.left)} things left\n")

@@ -75,9 +75,17 @@ def test_nothing_to_read_is_one_sentence(filterd: Run, tmp_path: Path, name: str
     assert name in err
 
 
-def test_bytes_of_no_kind_are_no_traceback(filterd: Run, tmp_path: Path) -> None:
+def test_a_file_that_is_no_text_is_named_once(filterd: Run, tmp_path: Path) -> None:
     file = tmp_path / "odd.cf"
     file.write_bytes(bytes(range(256)) * 40 + b"\nbody AA /\xff\xfe\x00/\n")
-    code, _, err = filterd("rules", "import-sa", str(file))
-    assert code == 0
-    assert "Traceback" not in err
+    assert filterd("rules", "import-sa", str(file)) == (
+        2, "", f"{file}:1: the file: this is no text\n{file}: no rule could be made of it\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_settings_alone_make_no_rule(filterd: Run, tmp_path: Path, options: list[str]) -> None:
+    file, output = tmp_path / "local.cf", tmp_path / "imported.yaml"
+    file.write_text("required_score 5\nwhitelist_from a@b.example\n")
+    assert filterd("rules", "import-sa", str(file), "-o", str(output), *options)[0] == 2
+    assert not output.exists()
