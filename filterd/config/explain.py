@@ -56,9 +56,9 @@ def _sentence(detail: ErrorDetails, key: Key) -> str:
         case "enum" | "literal_error":
             return f"{name} is {given}; it is {detail['ctx']['expected']}"
         case "model_type" | "model_attributes_type" | "dict_type":
-            return f"{name} is {given}; here stand settings, `key: value`"
+            return f"{name} takes settings, `key: value`, not {given}"
         case "tuple_type" | "list_type":
-            return f"{name} is {given}; here stands a list"
+            return f"{name} takes a list, not {given}"
     return f"{name} is {given}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
 
 
