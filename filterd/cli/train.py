@@ -93,7 +93,12 @@ def command(
         trained = train(stored.examples, newest.labels, live, settings.learn.fixed_base, _step)
         used = not dry_run and output is None and (force or not trained.objection)
         version = keep(
-            Versions(settings.state), trained, base, live.id if live is not None and live.taught else "", output
+            Versions(settings.state),
+            trained,
+            base,
+            live.id if live is not None and live.taught else "",
+            output,
+            (newest.first, newest.last),
         )
         if used:
             with opened(settings) as store:

@@ -25,6 +25,8 @@ from filterd.mail import Message
 from filterd.sources import Item, Unreadable, read_message, read_sources
 from filterd.value import replace
 
+_CREDIBLE = range(1990, 2100)  # years of a Date
+
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
@@ -43,6 +45,7 @@ class Taken:
     spam: bool
     headers: frozenset[str]
     raw: bytes = b""
+    day: str = ""  # of its Date, ISO 8601
 
 
 class Newest:
@@ -52,12 +55,15 @@ class Newest:
         """At most so many labels, with at most `room` bytes of messages; both on shelves in `folder`."""
         self.labels: deque[tuple[Example, bool]] = deque(maxlen=labels)
         self.messages: dict[str, memoryview] = {}  # by digest
+        self.first = self.last = ""  # day of a Date, of all that was read
         self._room = room
         self._examples, self._raw = Shelf(folder), Shelf(folder)
 
     def add(self, one: Taken) -> None:
         """Raises OSError where the disk is full."""
         self.labels.append((self._examples.put(one.example), one.spam))
+        if one.day:
+            self.first, self.last = min(self.first or one.day, one.day), max(self.last, one.day)
         self._room += len(self.messages.pop(one.example.digest, b"")) - len(one.raw)
         self.messages[one.example.digest] = self._raw.lay(one.raw)
         while self._room < 0:
@@ -138,4 +144,6 @@ def _taken(labelled: Labelled, base: Model | None, keep_raw: bool) -> Taken:
     message = Message(labelled.raw)
     example = replace(Example.of(message, base), digest=message.identity)
     names = frozenset(header.name.lower() for header in message.headers)
-    return Taken(example, labelled.spam, names, labelled.raw if keep_raw else b"")
+    date = message.date
+    day = date.date().isoformat() if date is not None and date.year in _CREDIBLE else ""
+    return Taken(example, labelled.spam, names, labelled.raw if keep_raw else b"", day)

@@ -83,7 +83,7 @@ def train(
     return Trained(model, added, candidate, current, _objection(candidate, current))
 
 
-def manifest_of(trained: Trained, base: Model | None, parent: str) -> Manifest:
+def manifest_of(trained: Trained, base: Model | None, parent: str, days: tuple[str, str]) -> Manifest:
     """What is to be known of the version; its id comes when it is written."""
     measured = {"candidate, held out": trained.candidate, "in use, held out": trained.current}
     return Manifest(
@@ -93,6 +93,8 @@ def manifest_of(trained: Trained, base: Model | None, parent: str) -> Manifest:
         ham=trained.model.ham,
         spam=trained.model.spam,
         sources={"given": _classes(trained.fresh)},
+        first=days[0],
+        last=days[1],
         parameters={"epochs": EPOCHS, "eta": ETA, "wrong": WRONG, "replay": REPLAY},
         metrics={name: _numbers(one) for name, one in measured.items() if one is not None},
         made_with={"numpy": np.__version__},
@@ -107,15 +109,28 @@ def card_of(manifest: Manifest) -> str:
     )
     return (
         "# A model of this site\n\n"
-        f"Learnt {manifest.ham} ham and {manifest.spam} spam, on top of {', '.join(manifest.parents) or 'nothing'}.\n\n"
+        f"Learnt {manifest.ham} ham and {manifest.spam} spam, on top of {', '.join(manifest.parents) or 'nothing'}.\n"
+        f"{_dated(manifest)}\n"
         f"Held out, at the shipped tag threshold:\n\n{measured or '- too few labels to measure'}\n"
         "It knows this site's mail only, and holds features of it: keep it as private as the mail.\n"
     ).replace("\n\n\n", "\n\n")
 
 
-def keep(versions: Versions, trained: Trained, base: Model | None, parent: str, folder: Path | None = None) -> str:
-    """Write the version among the others, or to a folder of its own; its id."""
-    manifest = manifest_of(trained, base, parent)
+def _dated(manifest: Manifest) -> str:
+    return f"What was given is dated {manifest.first} to {manifest.last}.\n" if manifest.first else ""
+
+
+def keep(
+    versions: Versions,
+    trained: Trained,
+    base: Model | None,
+    parent: str,
+    folder: Path | None = None,
+    days: tuple[str, str] = ("", ""),
+) -> str:
+    """Write the version among the others, or to a folder of its own; its id. `days`: the earliest and the latest Date
+    of what was given."""
+    manifest = manifest_of(trained, base, parent, days)
     if folder is not None:
         return write_version(folder, trained.model, manifest, card_of(manifest)).id
     return versions.keep(trained.model, manifest, card_of(manifest)).id

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from filterd.classifier import open_live
+from filterd.learning.labelled import Labelled, Newest, take
 from filterd.learning.versions import Versions
 from filterd.resources import shipped
 from tests.learning.letters import letter
@@ -199,7 +200,9 @@ def test_a_version_in_a_folder_of_its_own_is_tried_and_not_used(config: Path, tm
     given = index(tmp_path / "good", 60)
     made = json.loads(filterd(config, "train", "--index", given, "-o", str(own), "--json"))
     assert not made["used"]
-    assert (own / "manifest.json").exists()
+    manifest = json.loads((own / "manifest.json").read_text())
+    assert (manifest["first"], manifest["last"]) == ("2026-01-01", "2026-01-01")
+    assert "dated 2026-01-01 to 2026-01-01" in (own / "CARD.md").read_text()
     state = tmp_path / "state"
     assert Versions(state).used() == []
     other = index(tmp_path / "other", 20, first=500)
@@ -210,6 +213,20 @@ def test_a_version_in_a_folder_of_its_own_is_tried_and_not_used(config: Path, tm
     assert going_on["one_minus_roca"] < 1
     (own / "weights.npy").write_bytes(b"")
     assert "truncated" in filterd(config, "evaluate", "--index", other, "--model", str(own), code=2)
+
+
+def test_the_days_of_what_was_given(tmp_path: Path) -> None:
+    newest = Newest(2, 0)
+    dates = (
+        "Thu, 1 Jan 2026 00:00:00 +0000",
+        "soon",
+        "Mon, 3 Mar 1997 00:00:00 +0000",
+        "Sun, 1 Jan 1905 00:00:00 +0000",
+    )
+    given = [Labelled(date, False, f"Date: {date}\r\n\r\n{date}\r\n".encode()) for date in dates]
+    for one in take(given, None):
+        newest.add(one)
+    assert (newest.first, newest.last) == ("1997-03-03", "2026-01-01")
 
 
 def figures(told: str) -> dict[str, object]:
