@@ -8,17 +8,22 @@ stored under it: another digest would know no message that was taught before, so
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 
 from filterd.mail.headers import Header
 
-_ON_THE_WAY = re.compile(
-    r"(?:received|return-path|delivered-to|envelope-to|authentication-results|received-spf|status|lines|bytes|xref"
-    r"|content-length|arc-.*|x-original-to|x-envelope-.*|x-status|x-uid.*|x-keywords|x-mozilla-.*|x-gmail-labels"
-    r"|x-(?:spam|spamd|filterd|quarantine|rspamd|virus|ham)-.*|x-bogosity|x-evolution.*|x-uidl|x-rcpt-to)"
+_ON_THE_WAY = frozenset(
+    (
+        *("received", "return-path", "delivered-to", "envelope-to", "authentication-results", "received-spf"),
+        *("status", "lines", "bytes", "xref", "content-length", "x-original-to", "x-status", "x-keywords"),
+        *("x-gmail-labels", "x-bogosity", "x-rcpt-to"),
+    )
 )
-_LINE_END = re.compile(rb"(?<![ \t\r])[ \t\r]++\n")  # tried once where a run begins, however long it is
+_KINDS = (
+    *("arc-", "x-envelope-", "x-uid", "x-mozilla-", "x-evolution"),
+    *(f"x-{by}-" for by in ("spam", "spamd", "filterd", "quarantine", "rspamd", "virus", "ham")),
+)
+_LINE_ENDS = (b" \n", b"\t\n", b"\r\n")
 
 
 def identity(headers: Iterable[Header], body: memoryview) -> str:
@@ -26,8 +31,10 @@ def identity(headers: Iterable[Header], body: memoryview) -> str:
     found = hashlib.sha256()
     for header in headers:
         name = header.name.lower()
-        if not _ON_THE_WAY.fullmatch(name):
+        if name not in _ON_THE_WAY and not name.startswith(_KINDS):
             found.update(name.encode("utf-8", "replace") + b":" + b" ".join(header.value.split()) + b"\n")
     text = bytes(body).replace(b"\r\n", b"\n")
-    found.update(b"\n" + _LINE_END.sub(b"\n", text).strip())
+    if any(end in text for end in _LINE_ENDS):
+        text = b"\n".join(line.rstrip(b" \t\r") for line in text.split(b"\n"))
+    found.update(b"\n" + text.strip())
     return found.hexdigest()
