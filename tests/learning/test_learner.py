@@ -36,13 +36,6 @@ ENVELOPE = Envelope(
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def learner(tmp_path: Path, store: Store) -> Iterator[SiteLearner]:
     with open_learner(tmp_path, store, BASE, LearningLimits()) as opened:
         yield opened

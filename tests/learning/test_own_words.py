@@ -25,13 +25,6 @@ ANN, BOB = "ann@example.org", "bob@example.org"
 POINTS = 6.0
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path)
-    yield opened
-    opened.close()
-
-
 @contextmanager
 def learning(store: Store, state: Path, **limits: Any) -> Iterator[SiteLearner]:
     limits = {"per_user": True, "per_user_points": POINTS} | limits

@@ -20,13 +20,6 @@ from tests.learning.letters import letter
 ALL = SuggestionFilter(states=tuple(SuggestionState))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path)
-    yield opened
-    opened.close()
-
-
 @contextmanager
 def learning(store: Store, state: Path, **limits: Any) -> Iterator[SiteLearner]:
     with open_learner(state, store, None, LearningLimits(**limits)) as learner:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,6 @@ from tests.serving import Serving
 
 BASE = load_shipped_or(ModelSettings())
 CONFIG = "hostname: mx.test\ndomains: [test.example]\nstate: {}\nlisteners: []\n"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path)
-    yield opened
-    opened.close()
 
 
 def old_label(number: int, *, spam: bool, kept: bool, suggestion: str = "") -> Label:

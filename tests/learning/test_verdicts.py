@@ -91,13 +91,6 @@ def test_what_may_be_doubted_teaches_nothing(doubtful: Record) -> None:
     assert lesson(doubtful) is None
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(tmp_path)
-    yield opened
-    opened.close()
-
-
 @contextmanager
 def learning(store: Store, state: Path, **limits: Any) -> Iterator[SiteLearner]:
     with open_learner(state, store, None, LearningLimits(**({"from_verdicts": True} | limits))) as learner:
